@@ -1,0 +1,22 @@
+/** Writing a small file so that after a crash it holds either its old contents or its new ones. */
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Writes beside the file, syncs, renames over it and syncs the directory. */
+export function writeDurably(file: string, text: string, mode: number): void {
+  const temporary = `${file}.new`;
+  const handle = openSync(temporary, "w", mode);
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(temporary, file);
+  const directory = openSync(dirname(file), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

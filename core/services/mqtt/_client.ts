@@ -1,0 +1,240 @@
+/**
+ * The client that stays: it keeps a link to the broker, opens a new one with growing delays when it
+ * is lost, and subscribes again to everything that is still wanted.
+ *
+ * Delivery is at least once (QoS 1) while connected. Nothing is queued: what is published while the
+ * broker is away fails at once with "mqtt_down", and what is under way when the connection ends
+ * fails too, although it may have arrived. Callers that must not lose a message keep it and repeat it.
+ */
+import { messageOf } from "../../base/errors.ts";
+import type { Secret } from "../../base/secret.ts";
+import type { Log } from "../logging.ts";
+import { backoff } from "./_backoff.ts";
+import type { BrokerUrl } from "./_broker_url.ts";
+import { MqttError } from "./_errors.ts";
+import { type Link, openLink } from "./_link.ts";
+import { defaultPacketLimit } from "./_packet_limit.ts";
+import { type MqttHandler, type Subscription, Subscriptions } from "./_subscriptions.ts";
+import { isFilter, isTopic } from "./_topic.ts";
+
+/** What roles see of the connection to the broker. */
+export interface MqttClient {
+  /**
+   * Sends a message, QoS 1 unless said; resolves when the broker has it (QoS 0: when it is written).
+   * @throws MqttError "mqtt_down", "mqtt_busy", "mqtt_timeout" (10 s), "mqtt_topic", "mqtt_too_large"
+   */
+  publish(topic: string, payload: Uint8Array, options?: { qos?: 0 | 1 }): Promise<void>;
+  /**
+   * Calls the handler for every message that matches, until the returned function is called. While
+   * the broker is away the wish is remembered. Only the first handler of a filter gets what the
+   * broker retained. @throws MqttError "mqtt_refused", "mqtt_topic"
+   */
+  subscribe(filter: string, handler: MqttHandler): Promise<() => Promise<void>>;
+  /** Whether messages flow: connected, and subscribed to everything that is wanted. */
+  readonly connected: boolean;
+}
+
+export interface ClientOptions {
+  url: BrokerUrl;
+  clientId: string;
+  username?: string;
+  password?: Secret<string>;
+  log: Log;
+  /** Hears of every change; `detail` is a sentence part for people. */
+  onState?: (state: "up" | "down", detail: string) => void;
+}
+
+/** Publishes without an answer yet; more are refused, so that a slow broker costs bounded memory. */
+const maxInFlight = 1_000;
+/** Topic, packet id and header beside the payload, at most. */
+const packetOverhead = 4 * 1024;
+/** Milliseconds after which a connection counts as good, and the delays start over. */
+const steady = 10_000;
+
+export class ReconnectingClient implements MqttClient, AsyncDisposable {
+  readonly #options: ClientOptions;
+  readonly #subscriptions: Subscriptions;
+  readonly #stop = new AbortController();
+  readonly #settled = Promise.withResolvers<void>();
+  readonly #running: Promise<void>;
+  #link: Link | undefined;
+  /** Filters that the present link has. */
+  #granted = new Set<string>();
+  /** Per filter the last SUBSCRIBE or UNSUBSCRIBE: brokers may run two at once in either order. */
+  readonly #turns = new Map<string, Promise<void>>();
+  #up = false;
+  #announced: "up" | "down" | undefined;
+  #inFlight = 0;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#subscriptions = new Subscriptions((filter, thrown) => {
+      options.log.error("MQTT handler failed", { filter, error: messageOf(thrown) });
+    });
+    this.#running = this.#run();
+  }
+
+  /** Resolves when the first attempt to connect has succeeded or failed. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  get connected(): boolean {
+    return this.#up;
+  }
+
+  async publish(topic: string, payload: Uint8Array, options: { qos?: 0 | 1 } = {}): Promise<void> {
+    if (!isTopic(topic)) throw new MqttError("mqtt_topic", "Cannot publish: not a topic name");
+    if (payload.length > defaultPacketLimit - packetOverhead) {
+      throw new MqttError("mqtt_too_large", `Cannot publish ${payload.length} bytes: too large`);
+    }
+    const link = this.#link;
+    if (link === undefined) {
+      throw new MqttError("mqtt_down", "Cannot publish: there is no connection to the broker");
+    }
+    if (this.#inFlight >= maxInFlight) {
+      throw new MqttError(
+        "mqtt_busy",
+        "Cannot publish: too many messages await the broker's answer",
+      );
+    }
+    this.#inFlight++;
+    try {
+      await link.publish(topic, payload, options.qos ?? 1);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  async subscribe(filter: string, handler: MqttHandler): Promise<() => Promise<void>> {
+    if (!isFilter(filter)) {
+      throw new MqttError("mqtt_topic", "Cannot subscribe: not a topic filter");
+    }
+    const subscription: Subscription = { filter, handler };
+    const end = () => {
+      this.#subscriptions.remove(subscription);
+      return this.#align(filter);
+    };
+    this.#subscriptions.add(subscription);
+    try {
+      await this.#align(filter);
+    } catch (error) {
+      await end();
+      throw error;
+    }
+    return end;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Makes the link's subscription to a filter what the handlers want, one step at a time. */
+  #align(filter: string): Promise<void> {
+    const last = this.#turns.get(filter) ?? Promise.resolve();
+    const turn = last.catch(() => {}).then(async () => {
+      const link = this.#link;
+      const wanted = this.#subscriptions.has(filter);
+      if (link === undefined || wanted === this.#granted.has(filter)) return;
+      const granted = this.#granted;
+      try {
+        if (wanted) {
+          await link.subscribe(filter);
+          granted.add(filter);
+        } else {
+          granted.delete(filter);
+          await link.unsubscribe(filter);
+        }
+      } catch (error) {
+        // The next link starts from what is wanted then.
+        if (!(error instanceof MqttError && error.code === "mqtt_down")) throw error;
+      }
+    });
+    this.#turns.set(filter, turn);
+    const forget = () => {
+      if (this.#turns.get(filter) === turn) this.#turns.delete(filter);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      const { reason, lasted } = await this.#connection();
+      this.#settled.resolve();
+      if (signal.aborted) break;
+      this.#announce("down", reason);
+      // Two clients with one id end each other at once; counting on slows them down.
+      if (lasted > steady) failures = 0;
+      await pause(backoff(failures, Math.random()), signal);
+    }
+    this.#settled.resolve();
+    this.#announce("down", "stopped");
+  }
+
+  /** The life of one link: why it ended and how many milliseconds it was open. */
+  async #connection(): Promise<{ reason: string; lasted: number }> {
+    let opened: number | undefined;
+    let reason: string;
+    try {
+      const link = await openLink({
+        ...this.#options,
+        signal: this.#stop.signal,
+        onMessage: (message) => this.#subscriptions.dispatch(message),
+      });
+      opened = performance.now();
+      this.#link = link;
+      this.#granted = new Set();
+      const ready = Promise.all(this.#subscriptions.filters().map((filter) => this.#renew(filter)));
+      const ended = await Promise.race([ready.then(() => undefined), link.closed]);
+      if (ended === undefined) {
+        this.#up = true;
+        this.#announce("up", `connected to ${this.#options.url.text}`);
+        this.#settled.resolve();
+      }
+      reason = await link.closed;
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    this.#link = undefined;
+    this.#up = false;
+    return { reason, lasted: opened === undefined ? 0 : performance.now() - opened };
+  }
+
+  /** Subscribes anew after a reconnection. Nobody waits for this, so a refusal is only reported. */
+  async #renew(filter: string): Promise<void> {
+    try {
+      await this.#align(filter);
+    } catch (error) {
+      this.#options.log.error("MQTT subscription lost", { filter, error: messageOf(error) });
+    }
+  }
+
+  #announce(state: "up" | "down", detail: string): void {
+    if (this.#announced === state) return;
+    this.#announced = state;
+    const { log, onState, url } = this.#options;
+    log.info(state === "up" ? "MQTT connected" : "MQTT disconnected", { broker: url.text, detail });
+    try {
+      onState?.(state, detail);
+    } catch (thrown) {
+      log.error("MQTT state listener failed", { error: messageOf(thrown) });
+    }
+  }
+}
+
+/** Waits, or ends at once when the signal is aborted. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done);
+  });
+}

@@ -1,0 +1,176 @@
+/**
+ * One connection to a broker, from CONNECT to its end. mqtt.js speaks the protocol; its own
+ * reconnecting, resubscribing and queueing are switched off, because they are fixed in period and
+ * unbounded in memory. A link that has closed is never used again, so nothing of one connection can
+ * leak into the next. Whatever waits for an answer when the link closes fails with "mqtt_down".
+ */
+import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
+import { connect, type IClientOptions } from "mqtt";
+import { messageOf } from "../../base/errors.ts";
+import type { Secret } from "../../base/secret.ts";
+import type { BrokerUrl } from "./_broker_url.ts";
+import { MqttError } from "./_errors.ts";
+import { NoStore } from "./_no_store.ts";
+import { packetMeter } from "./_packet_limit.ts";
+
+/** A message as a handler gets it. The payload is a copy of its own. */
+export interface MqttMessage {
+  topic: string;
+  payload: Uint8Array;
+  /** The broker kept it for new subscribers; when it was sent is unknown. */
+  retained: boolean;
+}
+
+export interface LinkOptions {
+  url: BrokerUrl;
+  clientId: string;
+  username?: string;
+  password?: Secret<string>;
+  onMessage: (message: MqttMessage) => void;
+  /** Gives up, also while connecting. */
+  signal: AbortSignal;
+}
+
+export interface Link {
+  /** Resolves when it is written (QoS 0) or acknowledged (QoS 1). @throws MqttError "mqtt_timeout" */
+  publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
+  /** @throws MqttError "mqtt_refused" when the broker does not grant it */
+  subscribe(filter: string): Promise<void>;
+  unsubscribe(filter: string): Promise<void>;
+  /** Resolves with the reason once the connection is gone. */
+  readonly closed: Promise<string>;
+}
+
+const answerTimeout = 10_000;
+/** Cut above this: an external broker is not trusted with our memory. Its users set its own limit. */
+const inboundLimit = 1024 * 1024;
+
+/** @throws MqttError "mqtt_down" when the broker cannot be reached or refuses the login */
+export async function openLink(options: LinkOptions): Promise<Link> {
+  const { signal } = options;
+  const peer = connect(optionsFor(options));
+  const waiting = new Set<(error: MqttError) => void>();
+  let reason: string | undefined;
+  let over = false;
+  const lost = () =>
+    new MqttError("mqtt_down", `Cannot reach the broker: ${reason ?? "it closed the connection"}`);
+
+  const drop = (why: string) => {
+    reason ??= why;
+    peer.end(true);
+  };
+  // A polite end tells the broker, and is cut off when the broker does not hang up then.
+  const leave = () => {
+    if (!peer.connected || waiting.size > 0) return drop("this side closed the connection");
+    peer.end();
+    const cut = setTimeout(() => peer.stream.destroy(), 500);
+    peer.once("close", () => clearTimeout(cut));
+  };
+  const closed = new Promise<string>((resolve) => {
+    peer.once("close", () => {
+      over = true;
+      signal.removeEventListener("abort", leave);
+      for (const fail of waiting) fail(lost());
+      resolve(reason ?? "the broker closed the connection");
+    });
+  });
+  peer.on("error", (error) => drop(messageOf(error)));
+  peer.on("message", (topic, payload, packet) => {
+    options.onMessage({ topic, payload: new Uint8Array(payload), retained: packet.retain });
+  });
+  const oversize = packetMeter(inboundLimit);
+  peer.stream.on("data", (bytes: Uint8Array) => {
+    const size = oversize(bytes);
+    if (size !== undefined) drop(`the broker sent a packet of ${size} bytes`);
+  });
+  if (signal.aborted) leave();
+  else signal.addEventListener("abort", leave);
+
+  /** Runs one exchange; it ends with its answer or with the link, whichever is first. */
+  const exchange = (start: (done: Done) => void, late: (done: Done) => void) =>
+    new Promise<void>((resolve, reject) => {
+      if (over) return reject(lost());
+      const done = (error?: MqttError) => {
+        clearTimeout(timer);
+        waiting.delete(done);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const timer = setTimeout(() => late(done), answerTimeout);
+      waiting.add(done);
+      start(done);
+    });
+  // Without an answer to these the link cannot be trusted to deliver anything.
+  const mute = () => drop("it did not answer in 10 s");
+
+  await exchange((done) => peer.once("connect", () => done()), mute);
+  // Without it an acknowledged message may take 44 ms. Deno 2.7 forgets it when it is set before the
+  // connection is there, and does not get through a TLS handshake when it is set meanwhile.
+  if (peer.stream instanceof Socket && !peer.stream.destroyed) peer.stream.setNoDelay(true);
+  return {
+    closed,
+    publish(topic, payload, qos) {
+      let id: number | undefined;
+      return exchange((done) => {
+        peer.publish(
+          topic,
+          asBuffer(payload),
+          { qos },
+          (error) => done(error ? lost() : undefined),
+        );
+        if (qos === 1) id = peer.getLastMessageId();
+      }, (done) => {
+        done(new MqttError("mqtt_timeout", "Cannot publish: the broker did not answer in 10 s"));
+        // mqtt.js would remember the message until the connection ends.
+        if (id !== undefined) peer.removeOutgoingMessage(id);
+      });
+    },
+    subscribe(filter) {
+      return exchange((done) => {
+        peer.subscribe(filter, { qos: 1 }, (error, _, answer) => {
+          done(error === null ? undefined : answer === undefined ? lost() : refusal(filter));
+        });
+      }, mute);
+    },
+    unsubscribe(filter) {
+      return exchange((done) => {
+        peer.unsubscribe(filter, (error) => done(error ? lost() : undefined));
+      }, mute);
+    },
+  };
+}
+
+type Done = (error?: MqttError) => void;
+
+function optionsFor({ url, clientId, username, password }: LinkOptions): IClientOptions {
+  return {
+    protocol: url.protocol,
+    host: url.host,
+    port: url.port,
+    ...(url.path === undefined ? {} : { path: url.path }),
+    clientId,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    protocolVersion: 4,
+    clean: true,
+    // The broker, or the network, may be gone without a word: noticed after half a minute.
+    keepalive: 20,
+    connectTimeout: answerTimeout,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    queueQoSZero: false,
+    outgoingStore: new NoStore(),
+    wsOptions: { maxPayload: inboundLimit },
+  };
+}
+
+function refusal(filter: string): MqttError {
+  return new MqttError("mqtt_refused", `Cannot subscribe to ${filter}: the broker refuses it`, {
+    hint: "let this user read the topic in the broker's access rules",
+  });
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,84 @@
+/** Topic names and filters (MQTT 3.1.1 §4.7) and the small rules around a connection. */
+import assert from "node:assert/strict";
+import { backoff } from "./_backoff.ts";
+import { localBrokerUrl, parseBrokerUrl } from "./_broker_url.ts";
+import { isFilter, isTopic, matches } from "./_topic.ts";
+
+Deno.test("matches() follows the examples of the standard", () => {
+  const yes = [
+    ["sport/tennis/player1/#", "sport/tennis/player1"],
+    ["sport/tennis/player1/#", "sport/tennis/player1/ranking"],
+    ["sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon"],
+    ["sport/#", "sport"],
+    ["#", "any/topic"],
+    ["sport/tennis/+", "sport/tennis/player1"],
+    ["sport/+", "sport/"],
+    ["+/+", "/finance"],
+    ["/+", "/finance"],
+    ["$SYS/#", "$SYS/monitor/Clients"],
+    ["$SYS/monitor/+", "$SYS/monitor/Clients"],
+    ["a//b", "a//b"],
+  ] as const;
+  const no = [
+    ["sport/tennis/+", "sport/tennis/player1/ranking"],
+    ["sport/+", "sport"],
+    ["+", "/finance"],
+    ["#", "$SYS/monitor"],
+    ["+/monitor/Clients", "$SYS/monitor/Clients"],
+    ["a/b", "a/b/c"],
+    ["a/b/c", "a/b"],
+    ["A", "a"],
+  ] as const;
+  for (const [filter, topic] of yes) {
+    assert.equal(matches(filter, topic), true, `${filter} ${topic}`);
+  }
+  for (const [filter, topic] of no) {
+    assert.equal(matches(filter, topic), false, `${filter} ${topic}`);
+  }
+});
+
+Deno.test("isTopic() and isFilter() accept what every broker accepts", () => {
+  for (const text of ["a", "/", "a//b", "edgeward/rpc/up/x_1-2", "é"]) {
+    assert.ok(isTopic(text) && isFilter(text), text);
+  }
+  for (const text of ["#", "+", "a/+/b", "a/#", "+/+"]) {
+    assert.ok(!isTopic(text) && isFilter(text), text);
+  }
+  for (const text of ["", "a+", "+a/b", "#/a", "a#", "a\0", "a\x7f", "x".repeat(1025)]) {
+    assert.ok(!isTopic(text) && !isFilter(text), JSON.stringify(text));
+  }
+});
+
+Deno.test("parseBrokerUrl() fills in ports and unwraps IPv6 addresses", () => {
+  assert.deepEqual(parseBrokerUrl("mqtt://broker"), {
+    protocol: "mqtt",
+    host: "broker",
+    port: 1883,
+    text: "mqtt://broker:1883",
+  });
+  assert.deepEqual(parseBrokerUrl("mqtts://[::1]:8884/"), {
+    protocol: "mqtts",
+    host: "::1",
+    port: 8884,
+    text: "mqtts://[::1]:8884",
+  });
+  // What follows the path may be a token, so it is not in the text for people.
+  assert.deepEqual(parseBrokerUrl("wss://broker/mqtt?token=1"), {
+    protocol: "wss",
+    host: "broker",
+    port: 443,
+    path: "/mqtt?token=1",
+    text: "wss://broker:443/mqtt",
+  });
+});
+
+Deno.test("localBrokerUrl() replaces addresses that only listen", () => {
+  assert.equal(localBrokerUrl({ hostname: "0.0.0.0", port: 1 }).text, "mqtt://127.0.0.1:1");
+  assert.equal(localBrokerUrl({ hostname: "::", port: 1 }).text, "mqtt://[::1]:1");
+  assert.equal(localBrokerUrl({ hostname: "localhost", port: 1 }).text, "mqtt://localhost:1");
+});
+
+Deno.test("backoff() doubles to half a minute, half of it chance", () => {
+  assert.deepEqual([0, 1, 2, 20].map((n) => backoff(n, 0)), [250, 500, 1_000, 15_000]);
+  assert.deepEqual([0, 1, 2, 20].map((n) => backoff(n, 1)), [500, 1_000, 2_000, 30_000]);
+});

@@ -1,0 +1,78 @@
+/**
+ * Sessions over HTTP: `POST /<role>/session`, one message in, one out, `application/octet-stream`
+ * (protocols.md §1). A refusal before authentication says nothing but that it is one.
+ */
+import { Hono } from "hono";
+import { CodedError } from "../../base/errors.ts";
+import { responders } from "../../wire/peer.ts";
+import { problem, type RoleRouter } from "../http/mod.ts";
+import { ChannelError, type Remote, type Transport } from "./_channel.ts";
+import type { Responder } from "./_responder.ts";
+import type { Purpose } from "../../trust/hello.ts";
+
+const octets = "application/octet-stream";
+
+export function serveHttp(router: RoleRouter, responder: Responder): void {
+  const routes = new Hono();
+  routes.post("/", async (c) => {
+    const frame = new Uint8Array(await c.req.arrayBuffer());
+    try {
+      const reply = await responder.receive(frame);
+      if (reply === null) return new Response(null, { status: 204 });
+      return new Response(reply.slice(), { headers: { "content-type": octets } });
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return problem(403, "session_refused", "The site does not take this message.");
+    }
+  });
+  router.claim(sessionPath(responder.purpose), routes);
+}
+
+/** Where sessions of a purpose are answered. */
+function sessionPath(purpose: Purpose): string {
+  return `/${responders[purpose]}/session`;
+}
+
+/** Carries frames to a site over HTTP(S). */
+export function httpTransport(remote: Remote, purpose: Purpose): Transport {
+  const url = new URL(sessionPath(purpose), remote.url);
+  const client = Deno.createHttpClient({ poolMaxIdlePerHost: 8 });
+  return {
+    async send(frame, receive) {
+      let response: Response;
+      let body: Uint8Array;
+      try {
+        response = await fetch(url, {
+          method: "POST",
+          headers: { "content-type": octets },
+          body: frame.slice(),
+          client,
+          redirect: "error",
+          signal: AbortSignal.timeout(20_000),
+        });
+        body = new Uint8Array(await response.arrayBuffer());
+      } catch (error) {
+        throw unreachable(remote, error);
+      }
+      if (response.status === 200) return receive(body);
+      if (response.status === 403) {
+        throw new ChannelError("refused", `The site "${remote.site}" refuses the session`, {
+          hint: "is this peer enrolled there, with this key and code? the site's log says why",
+        });
+      }
+      if (response.status !== 204) throw unreachable(remote, `status ${response.status}`);
+    },
+    [Symbol.asyncDispose]() {
+      client.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+function unreachable(remote: Remote, cause: unknown): ChannelError {
+  const { origin } = new URL(remote.url);
+  return new ChannelError("unreachable", `Cannot reach the site "${remote.site}" at ${origin}`, {
+    hint: "is it running, and is the address right?",
+    cause,
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * Sessions for every role: who may speak is settled here, once. A role serves a purpose and gets calls
+ * from authenticated peers; it dials a site and calls it. Handshakes, replay, repetition, enrolment
+ * and lost connections never reach a role (protocols.md §1).
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Id } from "../../base/id.ts";
+import type { KeyPair, Suite } from "../../trust/crypto.ts";
+import type { Purpose } from "../../trust/hello.ts";
+import type { Log } from "../logging.ts";
+import type { Metrics } from "../metrics.ts";
+import type { MqttClient } from "../mqtt/mod.ts";
+import type { Peers } from "../peers/mod.ts";
+import type { RoleRouter } from "../http/mod.ts";
+import { dial } from "./_dialer.ts";
+import { serveHttp } from "./_http_binding.ts";
+import { serveMqtt } from "./_mqtt_binding.ts";
+import { type Handler, Responder } from "./_responder.ts";
+import { type Caller, type Channel, Refusal, type Remote } from "./_channel.ts";
+
+export { type Caller, type Channel, dial, type Handler, Refusal, type Remote, Responder };
+export { ChannelError, type ChannelErrorCode } from "./_channel.ts";
+
+/** A role's sessions. */
+export interface Sessions {
+  /** Answers calls of peers that open sessions of this purpose, over what the role needs. */
+  serve(purpose: Purpose, handler: Handler): Promise<void>;
+  /** A way to call a site; the handshake happens at the first call. */
+  dial(remote: Remote, purpose: Purpose): Channel;
+}
+
+/** Puts a role's sessions together; `http` and `mqtt` are there when the role needs them. */
+export function sessionsOf(role: {
+  suite: Suite;
+  site: Id;
+  staticKey: KeyPair;
+  signKey: Uint8Array;
+  peers: Peers;
+  clock: Clock;
+  log: Log;
+  metrics: Metrics;
+  http?: RoleRouter;
+  mqtt?: MqttClient;
+  defer(undo: () => void | Promise<void>): void;
+}): Sessions {
+  return {
+    async serve(purpose, handler) {
+      const responder = new Responder({ ...role, purpose, handler });
+      role.defer(() => responder.close());
+      if (role.http !== undefined) serveHttp(role.http, responder);
+      if (role.mqtt !== undefined) {
+        role.defer(await serveMqtt(role.mqtt, responder, role));
+      }
+    },
+    dial(remote, purpose) {
+      const channel = dial(remote, { ...role, device: role.site, purpose });
+      role.defer(async () => await channel[Symbol.asyncDispose]());
+      return channel;
+    },
+  };
+}

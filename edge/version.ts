@@ -1,0 +1,2 @@
+/** The version of the program, in the sense of semver.org. */
+export const version = "0.1.0";

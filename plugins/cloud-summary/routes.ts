@@ -1,0 +1,109 @@
+/**
+ * What the cloud tells over HTTP: `/summary` with the field names of the prototype, and a query of
+ * windows in pages. Averages are divided out here, once, from integer sums.
+ */
+import { type Context, Hono } from "hono";
+import { isId } from "../../core/base/id.ts";
+import { problem } from "../../core/services/http/mod.ts";
+import type { Config } from "./config.ts";
+import type { SummaryStore, Window, WindowQuery } from "./store.ts";
+
+/** Windows that `/summary` lists. */
+const latestCount = 20;
+const pageLimit = 1_000;
+
+/** `GET /summary` → `{total_packets, avg_power_overall, avg_voltage_overall, latest_data}`. */
+export function summaryRoutes(store: SummaryStore, config: Config): Hono {
+  const routes = new Hono();
+  routes.get("/", async (c) => {
+    const refused = refusal(config);
+    if (refused !== null) return refused;
+    const totals = await store.totals();
+    const latest = await store.latest(latestCount);
+    return c.json({
+      total_packets: totals.windows,
+      avg_power_overall: kilowatts(totals.sum_power_W, totals.n),
+      avg_voltage_overall: volts(totals.sum_voltage_mV, totals.n),
+      latest_data: latest.map(shown),
+    });
+  });
+  return routes;
+}
+
+/** `GET /cloud-summary/windows?fog=&from=&to=&limit=&after=` → `{windows, next}`, oldest first. */
+export function windowRoutes(store: SummaryStore, config: Config): Hono {
+  const routes = new Hono();
+  routes.get("/windows", async (c) => {
+    const refused = refusal(config);
+    if (refused !== null) return refused;
+    const query = parseQuery(c);
+    if (query instanceof Response) return query;
+    const windows = await store.windows(query);
+    const last = windows.length === query.limit ? windows.at(-1) : undefined;
+    return c.json({
+      windows: windows.map((window) => ({ ...shown(window), energy_Wh: window.energy_Wh })),
+      next: last === undefined ? null : `${last.start}.${last.fog_id}`,
+    });
+  });
+  return routes;
+}
+
+function refusal(config: Config): Response | null {
+  if (config.public_summary) return null;
+  return problem(401, "token_required", "This site does not show its summary without a token.", {
+    hint: "set public_summary = true under [plugins.cloud-summary] to show it to anyone",
+    headers: { "www-authenticate": "Bearer" },
+  });
+}
+
+/** Times are Unix milliseconds or RFC 3339. */
+function parseQuery(c: Context): WindowQuery | Response {
+  const { fog, from = "0", to = "9007199254740991", limit = "100", after } = c.req.query();
+  const [start, end, count] = [instant(from), instant(to), Number(limit)];
+  if (start === null || end === null) return bad("from and to are Unix milliseconds or RFC 3339");
+  if (!Number.isInteger(count) || count < 1 || count > pageLimit) {
+    return bad(`limit is a number from 1 to ${pageLimit}`);
+  }
+  if (fog !== undefined && !isId(fog)) return bad("fog is the identifier of a fog");
+  const place = after === undefined ? undefined : /^(\d{1,16})\.([A-Za-z0-9_-]{1,64})$/.exec(after);
+  if (place === null) return bad("after is what the page before gave as next");
+  return {
+    from: start,
+    to: end,
+    limit: count,
+    ...(fog !== undefined && { fog }),
+    ...(place !== undefined && { after: { start: Number(place[1]), fog: place[2]! } }),
+  };
+}
+
+function bad(detail: string): Response {
+  return problem(400, "bad_query", `Cannot read the query: ${detail}.`);
+}
+
+function instant(text: string): number | null {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Date.parse(text);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+function shown(window: Window) {
+  const { fog_id, start, end, revision, num_meters, n } = window;
+  return {
+    fog_id,
+    num_meters,
+    avg_power: kilowatts(window.sum_power_W, n),
+    avg_voltage: volts(window.sum_voltage_mV, n),
+    window: { start, end },
+    revision,
+    readings: n,
+  };
+}
+
+/** A mean in kW with three decimals. */
+export function kilowatts(sum_W: number, n: number): number {
+  return n === 0 ? 0 : Math.round(sum_W / n) / 1000;
+}
+
+/** A mean in V with two decimals. */
+export function volts(sum_mV: number, n: number): number {
+  return n === 0 ? 0 : Math.round(sum_mV / n / 10) / 100;
+}

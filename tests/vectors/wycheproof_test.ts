@@ -1,0 +1,82 @@
+/**
+ * Project Wycheproof against every Suite: the edge cases that implementations get wrong. The
+ * signature and KEM vectors of the post-quantum suite join when its primitives do.
+ */
+import assert from "node:assert/strict";
+import { concat, fromHex, toHex } from "../../core/base/bytes.ts";
+import type { Aead } from "../../core/trust/crypto.ts";
+import { hkdf } from "../../core/trust/hkdf.ts";
+import { missing, wycheproof } from "./_read.ts";
+import { suites } from "./suites.ts";
+
+for (const suite of suites) {
+  test("x25519", () => {
+    for (const { test } of wycheproof<unknown, Record<string, string>>("x25519")) {
+      const agree = () =>
+        toHex(suite.x25519.keyPair(fromHex(test.private!)).sharedSecret(fromHex(test.public!)));
+      // "acceptable" marks twisted, non-canonical and low-order keys; we refuse the zero secret only
+      if (/^0*$/.test(test.shared!)) {
+        assert.throws(agree, { code: "low_order" }, `tcId ${test.tcId}`);
+      } else {
+        assert.equal(agree(), test.shared, `tcId ${test.tcId}`);
+      }
+    }
+  });
+
+  test("ed25519", () => {
+    type Group = { publicKey: { pk: string } };
+    for (const { group, test } of wycheproof<Group, { msg: string; sig: string }>("ed25519")) {
+      const verifier = suite.ed25519.verifier(fromHex(group.publicKey.pk));
+      const verified = verifier.verify(fromHex(test.msg), fromHex(test.sig));
+      assert.equal(verified, test.result === "valid", `tcId ${test.tcId} ${test.comment}`);
+    }
+  });
+
+  test("hkdf_sha256", () => {
+    type Case = { ikm: string; salt: string; info: string; size: number; okm: string };
+    for (const { test } of wycheproof<unknown, Case>("hkdf_sha256")) {
+      const derive = () =>
+        toHex(hkdf(suite, {
+          ikm: fromHex(test.ikm),
+          salt: fromHex(test.salt),
+          info: fromHex(test.info),
+          length: test.size,
+        }));
+      if (test.result === "valid") assert.equal(derive(), test.okm, `tcId ${test.tcId}`);
+      else assert.throws(derive, RangeError, `tcId ${test.tcId}`);
+    }
+  });
+
+  aead("chacha20_poly1305", suite.chacha20poly1305);
+  aead("aes_gcm", suite.aes256gcm);
+
+  function aead(file: string, cipher: Aead): void {
+    test(file, () => {
+      type Group = { keySize: number; ivSize: number; tagSize: number };
+      let run = 0;
+      for (const { group, test } of wycheproof<Group, Record<string, string>>(file)) {
+        // the Suite takes 256-bit keys and 96-bit nonces only, by its type
+        if (group.keySize !== 256 || group.ivSize !== 96 || group.tagSize !== 128) continue;
+        run++;
+        const [key, nonce, ad] = [fromHex(test.key!), fromHex(test.iv!), fromHex(test.aad!)];
+        const sealed = concat(fromHex(test.ct!), fromHex(test.tag!));
+        const opened = cipher.open(key, nonce, ad, sealed);
+        if (test.result === "valid") {
+          assert.equal(opened && toHex(opened), test.msg, `tcId ${test.tcId}`);
+          assert.equal(toHex(cipher.seal(key, nonce, ad, fromHex(test.msg!))), toHex(sealed));
+        } else {
+          assert.equal(opened, null, `tcId ${test.tcId} ${test.comment}`);
+        }
+      }
+      assert.ok(run > 50, `only ${run} cases of ${file} apply`);
+    });
+  }
+
+  function test(file: string, fn: () => void): void {
+    Deno.test({
+      name: `Suite agrees with Wycheproof ${file} (${suite.name})`,
+      ignore: missing,
+      fn,
+    });
+  }
+}
