@@ -38,7 +38,7 @@ export async function runFleet(options: FleetOptions): Promise<FleetTotals> {
   let step = 0;
   for (; step < steps; step++) {
     // also when it is late already: what the meters have to send needs its turn
-    await pause(started + step * interval - now(), signal);
+    await pause(Math.max(0, started + step * interval - now()), signal);
     if (signal.aborted) break;
     meters.forEach((meter, i) => {
       const load = source(i, step);

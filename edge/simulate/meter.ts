@@ -66,6 +66,8 @@ export class MeterError extends CodedError<"queue_full" | "not_drained" | "meter
 const final = new Set([
   ...["malformed", "wrong_type", "wrong_algorithm", "wrong_key", "forged", "wrong_meter"],
 ]);
+/** Milliseconds for an answer: then the batch counts as in trouble and is repeated. */
+const answerTime = 10_000;
 const firstWait = 250;
 const longestWait = 30_000;
 
@@ -144,7 +146,7 @@ export class SimulatedMeter implements AsyncDisposable {
     throw new MeterError(
       "not_drained",
       `Cannot drain the meter "${this.id}": ${this.#waiting.length} readings still wait`,
-      { cause: this.#trouble },
+      { hint: "is its site running, at the address of its enrolment?", cause: this.#trouble },
     );
   }
 
@@ -182,9 +184,8 @@ export class SimulatedMeter implements AsyncDisposable {
     const { signal } = this.#stopping;
     for (let wait = firstWait;; wait = Math.min(2 * wait, longestWait)) {
       try {
-        const { accepted, duplicates, refused } = decodeReceipt(
-          await this.#channel.call(statement),
-        );
+        const answer = await this.#channel.call(statement, { within: answerTime });
+        const { accepted, duplicates, refused } = decodeReceipt(answer);
         if (accepted + duplicates + refused.length !== count) {
           throw new CodedError("receipt_short", "The receipt does not account for every reading");
         }

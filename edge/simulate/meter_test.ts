@@ -1,8 +1,8 @@
-/** One meter against a fog that answers as the test wants, over real sessions, and a real fog. */
+/** One meter against a fog that answers as the test wants, over real sessions, and against a real fog. */
 import assert from "node:assert/strict";
 import { parseId } from "../../core/base/id.ts";
 import { Refusal } from "../../core/services/sessions/mod.ts";
-import { Flag, type Reading, type Receipt } from "../../core/wire/reading.ts";
+import type { Reading, Receipt } from "../../core/wire/reading.ts";
 import { type FakeFog, fakeFog, realFog, silent, suite, takeAll } from "./_fakes.ts";
 import { type MeterOptions, SimulatedMeter } from "./meter.ts";
 
@@ -30,15 +30,14 @@ Deno.test("SimulatedMeter numbers, stamps and signs what it measures", async () 
     { seq: 3, t: 62_500, energy_Wh: 1, power_W: 0, voltage_mV: 230_500, flags: 0 },
   ]);
   assert.deepEqual(meter.statistics, { sent: 3, accepted: 3, refused: 0 });
-  assert.ok(readingsAt(fog).every(({ flags }) => (flags & Flag.clockUnset) === 0));
 });
 
 Deno.test("SimulatedMeter has one call under way and sends what waits in one batch", async () => {
   const first = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
-  let underWay = 0;
+  let underWay = 0, mostUnderWay = 0;
   await using fog = await fakeFog(async (batch, call) => {
-    assert.equal(++underWay, 1);
+    mostUnderWay = Math.max(mostUnderWay, ++underWay);
     arrived.resolve();
     if (call === 1) await first.promise;
     underWay--;
@@ -56,6 +55,7 @@ Deno.test("SimulatedMeter has one call under way and sends what waits in one bat
     [2, 3, 4],
     [5, 6],
   ]);
+  assert.equal(mostUnderWay, 1);
 });
 
 Deno.test("SimulatedMeter repeats a batch in the same bytes until it is settled", async () => {

@@ -33,8 +33,9 @@ export function start(path: string, args: string[]): Deno.ChildProcess {
   return new Deno.Command(path, options).spawn();
 }
 
+/** Frozen: with the lock file npm packages resolve at once, and a bench must not rewrite it. */
 function startSource(args: string[]): Deno.ChildProcess {
-  return start(Deno.execPath(), ["run", "--no-lock", "-A", join(root, "edge", "main.ts"), ...args]);
+  return start(Deno.execPath(), ["run", "--frozen", "-A", join(root, "edge", "main.ts"), ...args]);
 }
 
 /** A configuration with the metering roles, in a temporary folder that goes with it. */
