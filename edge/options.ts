@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { InvalidArgumentError, Option } from "commander";
 import { CodedError } from "../core/base/errors.ts";
 import { duration, loadConfig, type SiteConfig } from "../core/host/config/mod.ts";
+import type { AnyPlugin } from "../core/host/plugin.ts";
 import { registry } from "./plugins.ts";
 
 /** Where a configuration is looked for when `-c` does not say. */
@@ -20,6 +21,11 @@ export function configOption(): Option {
 export function loadSite(path: string | undefined): Promise<SiteConfig> {
   const found = path ?? usualPlaces.find((place) => existsSync(place)) ?? usualPlaces[0]!;
   return loadConfig({ path: found, env: Deno.env.toObject(), registry });
+}
+
+/** Every role in this binary, imported. */
+export function allPlugins(): Promise<AnyPlugin[]> {
+  return Promise.all(Object.values(registry).map(async (load) => (await load()).default));
 }
 
 /** A whole number within bounds, for commander. */

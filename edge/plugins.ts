@@ -2,14 +2,9 @@
  * The roles in this binary, by name. Each import is literal, so that `deno compile` finds it, and
  * lazy, so that a role that is switched off costs no memory.
  */
-import type { AnyPlugin, Registry } from "../core/host/plugin.ts";
+import type { Registry } from "../core/host/plugin.ts";
 
 export const registry: Registry = {
   "fog-aggregator": () => import("../plugins/fog-aggregator/mod.ts"),
   "cloud-summary": () => import("../plugins/cloud-summary/mod.ts"),
 };
-
-/** Every role, imported. */
-export function allPlugins(): Promise<AnyPlugin[]> {
-  return Promise.all(Object.values(registry).map(async (load) => (await load()).default));
-}

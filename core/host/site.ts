@@ -36,7 +36,7 @@ export async function startSite(
   await using stack = new AsyncDisposableStack();
   const services = new SiteServices(config, { clock, stack });
   const started = clock();
-  let http: Listen | undefined;
+  const listening: { http?: Listen } = {};
   const admin = stack.use(
     await openAdmin(services, {
       status: () => ({
@@ -44,7 +44,7 @@ export async function startSite(
         version: options.version,
         started,
         ready: services.health.ready(),
-        http: http ?? null,
+        http: listening.http ?? null,
         parts: services.health.parts(),
       }),
     }),
@@ -54,7 +54,8 @@ export async function startSite(
   for (const role of config.roles) {
     stack.use(await startRole(role, services, stopping.signal));
   }
-  http = await services.listen();
+  const http = await services.listen();
+  if (http !== undefined) listening.http = http;
   stack.defer(() => stopping.abort());
   up.set(1);
 

@@ -1,6 +1,6 @@
 /** `edgeward plugins`: the roles in this binary. */
 import type { Command } from "commander";
-import { allPlugins } from "../plugins.ts";
+import { allPlugins } from "../options.ts";
 import { printJson, printLine } from "../terminal.ts";
 
 export function configure(command: Command): void {

@@ -1,7 +1,7 @@
 /** `edgeward schema`: the configuration as JSON Schema draft 4, which TOML editors understand. */
 import type { Command } from "commander";
 import { configSchema } from "../../core/host/config/mod.ts";
-import { allPlugins } from "../plugins.ts";
+import { allPlugins } from "../options.ts";
 import { printLine } from "../terminal.ts";
 
 export function configure(command: Command): void {

@@ -4,12 +4,19 @@
  */
 import assert from "node:assert/strict";
 import { concat, fromHex, toHex } from "../../core/base/bytes.ts";
-import type { Aead } from "../../core/trust/crypto.ts";
+import type { Aead, Suite } from "../../core/trust/crypto.ts";
 import { hkdf } from "../../core/trust/hkdf.ts";
 import { missing, wycheproof } from "./_read.ts";
 import { suites } from "./suites.ts";
 
 for (const suite of suites) {
+  const test = (file: string, fn: () => void) =>
+    Deno.test({
+      name: `Suite agrees with Wycheproof ${file} (${suite.name})`,
+      ignore: missing,
+      fn,
+    });
+
   test("x25519", () => {
     for (const { test } of wycheproof<unknown, Record<string, string>>("x25519")) {
       const agree = () =>
@@ -47,10 +54,7 @@ for (const suite of suites) {
     }
   });
 
-  aead("chacha20_poly1305", suite.chacha20poly1305);
-  aead("aes_gcm", suite.aes256gcm);
-
-  function aead(file: string, cipher: Aead): void {
+  for (const [file, cipher] of ciphers(suite)) {
     test(file, () => {
       type Group = { keySize: number; ivSize: number; tagSize: number };
       let run = 0;
@@ -71,12 +75,8 @@ for (const suite of suites) {
       assert.ok(run > 50, `only ${run} cases of ${file} apply`);
     });
   }
+}
 
-  function test(file: string, fn: () => void): void {
-    Deno.test({
-      name: `Suite agrees with Wycheproof ${file} (${suite.name})`,
-      ignore: missing,
-      fn,
-    });
-  }
+function ciphers(suite: Suite): [string, Aead][] {
+  return [["chacha20_poly1305", suite.chacha20poly1305], ["aes_gcm", suite.aes256gcm]];
 }

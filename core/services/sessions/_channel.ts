@@ -101,7 +101,7 @@ export class SessionChannel implements Channel {
   }
 
   async call(body: Uint8Array, { within = 30_000 } = {}): Promise<Uint8Array> {
-    const deadline = Date.now() + within;
+    const deadline = performance.now() + within;
     for (let wait = 250;; wait = Math.min(wait * 2, 5_000)) {
       try {
         const open = await this.#connected();
@@ -109,7 +109,7 @@ export class SessionChannel implements Channel {
         if (reply !== "lost") return answerOf(reply);
       } catch (error) {
         const again = error instanceof ChannelError && error.code === "unreachable";
-        if (!again || Date.now() + wait >= deadline) throw error;
+        if (!again || performance.now() + wait >= deadline) throw error;
         await this.#sleep(wait * (0.5 + Math.random()));
       }
     }
@@ -164,14 +164,25 @@ export class SessionChannel implements Channel {
     const open: Open = { session, waiting: new Map() };
     const previous = this.#open;
     this.#open = open;
-    if (this.#remote.code !== undefined) {
-      const body = encodeEnrolRequest(this.#caller.signKey);
-      const reply = await this.#exchange(open, { kind: "enrol", body }, Date.now() + handshakeTime);
-      if (reply === "lost") throw noAnswer(this.#remote);
-      answerOf(reply);
+    try {
+      if (this.#remote.code !== undefined) await this.#enrol(open);
+    } catch (error) {
+      // a session that could not enrol is of no use to later calls
+      if (this.#open === open) this.#open = undefined;
+      session.wipe();
+      throw error;
+    } finally {
+      this.#lose(previous);
     }
-    this.#lose(previous);
     return open;
+  }
+
+  async #enrol(open: Open): Promise<void> {
+    const body = encodeEnrolRequest(this.#caller.signKey);
+    const deadline = performance.now() + handshakeTime;
+    const reply = await this.#exchange(open, { kind: "enrol", body }, deadline);
+    if (reply === "lost") throw noAnswer(this.#remote);
+    answerOf(reply);
   }
 
   /** Sends a message and waits for what answers it; "lost" when its session is no more. */
@@ -182,19 +193,22 @@ export class SessionChannel implements Channel {
     }
     const seq = open.session.nextSeq;
     const frame = open.session.seal(encodeMessage(message));
-    const { promise, resolve } = Promise.withResolvers<Message | "lost">();
+    const { promise, resolve, reject } = Promise.withResolvers<Message | "lost">();
     open.waiting.set(seq, { resolve });
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       for (let repeat = firstRepeat;; repeat *= 2) {
-        const timeout = Math.min(repeat, deadline - Date.now());
+        const timeout = Math.min(repeat, deadline - performance.now());
         if (timeout <= 0) throw noAnswer(this.#remote);
-        const sent = this.#transport.send(frame, this.#receive).then(() =>
-          new Promise<never>(() => {})
+        this.#transport.send(frame, this.#receive).catch(reject);
+        const again = new Promise<undefined>((resolve) =>
+          timer = setTimeout(() => resolve(undefined), timeout)
         );
-        const reply = await Promise.race([promise, sent, this.#sleep(timeout)]);
+        const reply = await Promise.race([promise, again]);
         if (reply !== undefined) return reply;
       }
     } finally {
+      clearTimeout(timer);
       open.waiting.delete(seq);
       for (const resume of this.#room.splice(0)) resume();
     }

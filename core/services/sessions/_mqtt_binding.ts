@@ -50,17 +50,25 @@ export function mqttTransport(
 
   async function connected(): Promise<MqttConnection> {
     const client = await options.connect();
-    await client.subscribe(topics.down, ({ payload, retained }) => {
-      if (!retained) receiver?.(payload);
-    });
-    return client;
+    try {
+      await client.subscribe(topics.down, ({ payload, retained }) => {
+        if (!retained) receiver?.(payload);
+      });
+      return client;
+    } catch (error) {
+      await client[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   return {
     async send(frame, receive) {
       receiver = receive;
       try {
-        connection ??= connected();
+        connection ??= connected().catch((error) => {
+          connection = undefined; // the next send tries anew
+          throw error;
+        });
         const client = await connection;
         await client.publish(frame[1] === 4 ? topics.up : topics.connect, frame);
       } catch (error) {
