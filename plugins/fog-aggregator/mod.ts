@@ -3,7 +3,7 @@
  * up per window of event time, and carries the signed summaries to the cloud through any outage.
  * A reading is acknowledged when it is on disk, a summary is kept until the cloud has it.
  */
-import { definePlugin } from "../../core/host/plugin.ts";
+import { definePlugin, type Host } from "../../core/host/plugin.ts";
 import { config } from "./config.ts";
 import { Ingest } from "./ingest.ts";
 import { receiveBatch } from "./receive.ts";
@@ -20,11 +20,36 @@ export default definePlugin({
   migrations,
   async start(host, config) {
     const store = await openStore(host, config);
-    const uplink = await startUplink(host, config, store);
-    const closer = new WindowCloser(host, config, store, () => uplink?.wake());
+    const troubles = new Troubles(host);
+    const uplink = startUplink(host, config, store, troubles.of("uplink"));
+    const closer = new WindowCloser(host, config, store, {
+      summary: () => uplink?.wake(),
+      trouble: troubles.of("windows"),
+    });
     const ingest = new Ingest(store, (windows) => closer.expect(windows));
     await host.sessions.serve("meter", receiveBatch(host, config, ingest));
     host.defer(() => closer.stop());
     closer.start();
   },
 });
+
+/** What is wrong with the parts of the role; it is well when none of them has a trouble. */
+class Troubles {
+  readonly #report: Host["report"];
+  readonly #parts = new Map<string, string>();
+
+  constructor(host: Host) {
+    this.#report = host.report;
+  }
+
+  of(part: string): (trouble: string | null) => void {
+    return (trouble) => {
+      if (trouble === null) this.#parts.delete(part);
+      else this.#parts.set(part, trouble);
+      this.#report(
+        this.#parts.size === 0 ? "ok" : "degraded",
+        [...this.#parts.values()].join("; "),
+      );
+    };
+  }
+}

@@ -5,10 +5,10 @@
 import { sql } from "drizzle-orm";
 import type { Host, Services } from "../../core/host/plugin.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
-import type { Id } from "../../core/base/id.ts";
-import { concat } from "../../core/base/bytes.ts";
-import { Flag, type Receipt } from "../../core/wire/reading.ts";
+import type { Receipt } from "../../core/wire/reading.ts";
 import type { WindowFigures } from "../../core/wire/summary.ts";
+import { insertRows, type Row } from "./_bulk_insert.ts";
+import { figuresOf } from "./_figures.ts";
 import type { Config } from "./config.ts";
 import type { SignedBatch } from "./ingest.ts";
 import { windowStart } from "./window.ts";
@@ -51,19 +51,6 @@ export interface Store {
   lastLink(): Promise<Link>;
 }
 
-/** One reading as it goes through `json_each`: columns in the order of the table. */
-type Row = [
-  register: number,
-  seq: number,
-  t: number,
-  energy: number,
-  power: number,
-  voltage: number,
-  flags: number,
-  window: number | null,
-  batch: number,
-];
-
 export async function openStore(
   { db, clock }: Pick<Host & Services, "db" | "clock">,
   { window, lateness }: Pick<Config, "window" | "lateness">,
@@ -82,6 +69,15 @@ export async function openStore(
     )
   );
   let nextBatch = (last?.id ?? 0) + 1;
+  /** Per register, the latest time seen: a hint that saves looking for followers, never too low. */
+  const newest = new Map<number, number>();
+  for (
+    const [register, t] of await db.read((q) =>
+      q.values<[number, number]>(
+        sql`SELECT register_id, max(t) FROM fog_aggregator_readings GROUP BY register_id`,
+      )
+    )
+  ) newest.set(register, t);
 
   async function registerId(tx: Queries, { meter, register }: SignedBatch): Promise<number> {
     const name = `${meter}/${register}`;
@@ -115,7 +111,10 @@ export async function openStore(
             nextBatch + i,
           ])
         );
-        return await insertRows(tx, batches, rows, nextBatch);
+        for (const [register, , t] of rows.flat()) {
+          newest.set(register, Math.max(t, newest.get(register) ?? 0));
+        }
+        return await insertRows(tx, batches, rows, { firstBatch: nextBatch, newest });
       });
       batches.forEach((batch, i) => registers.set(`${batch.meter}/${batch.register}`, ids[i]!));
       nextBatch += batches.length;
@@ -190,139 +189,4 @@ async function lastLink(q: Queries): Promise<Link> {
     ORDER BY epoch DESC, seq DESC LIMIT 1`);
   if (row === undefined) return { epoch: 1, seq: 0, hash: null };
   return { epoch: row.epoch, seq: row.seq, hash: new Uint8Array(row.hash) };
-}
-
-async function insertRows(
-  tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
-  firstBatch: number,
-): Promise<{ receipts: Receipt[]; windows: Set<number> }> {
-  const all = rows.flat();
-  const json = JSON.stringify(all);
-  const { rowsAffected } = await tx.run(sql`INSERT INTO fog_aggregator_readings
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-      value->>8 FROM json_each(${json}) WHERE true
-    ON CONFLICT DO NOTHING`);
-  const receipts: Receipt[] = rowsAffected === all.length
-    ? rows.map((batch) => ({ accepted: batch.length, duplicates: 0, refused: [] }))
-    : await compare(tx, batches, rows, json);
-  await insertBatches(tx, batches, rows, { firstBatch, receipts });
-  const windows = await markWindows(tx, all, json);
-  return { receipts, windows };
-}
-
-/** Some keys were there before: tells repetitions from contradictions, which go to quarantine. */
-async function compare(
-  tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
-  json: string,
-): Promise<Receipt[]> {
-  const stored = new Map<string, Row>();
-  for (
-    const row of await tx.values<Row>(sql`
-    SELECT r.* FROM json_each(${json}) j JOIN fog_aggregator_readings r
-      ON r.register_id = j.value->>0 AND r.seq = j.value->>1`)
-  ) stored.set(`${row[0]}/${row[1]}`, row);
-  const receipts: Receipt[] = [];
-  for (const [i, batch] of rows.entries()) {
-    let accepted = 0, duplicates = 0;
-    const refused: { seq: number; reason: "conflict" }[] = [];
-    const counted = new Set<number>();
-    for (const row of batch) {
-      const before = stored.get(`${row[0]}/${row[1]}`)!;
-      if (!sameContent(before, row)) {
-        refused.push({ seq: row[1], reason: "conflict" });
-        await tx.run(sql`INSERT OR IGNORE INTO fog_aggregator_quarantine
-          (received_at, register_id, seq, statement)
-          VALUES (${batches[i]!.receivedAt}, ${row[0]}, ${row[1]}, ${batches[i]!.statement})`);
-      } else if (before[8] === row[8] && !counted.has(row[1])) {
-        counted.add(row[1]);
-        accepted++;
-      } else {
-        duplicates++;
-      }
-    }
-    receipts.push({ accepted, duplicates, refused });
-  }
-  return receipts;
-}
-
-/** Time is the fog's own where the meter had none: then it says nothing about the content. */
-function sameContent(a: Row, b: Row): boolean {
-  const clockUnset = (a[6] & Flag.clockUnset) !== 0;
-  return (clockUnset || a[2] === b[2]) && a[3] === b[3] && a[4] === b[4] && a[5] === b[5] &&
-    a[6] === b[6];
-}
-
-/** The statements, as one blob cut up in SQL: JSON carries no bytes. */
-async function insertBatches(
-  tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
-  { firstBatch, receipts }: { firstBatch: number; receipts: readonly Receipt[] },
-): Promise<void> {
-  let at = 1;
-  const places: number[][] = [];
-  const statements: Uint8Array[] = [];
-  batches.forEach(({ statement, receivedAt }, i) => {
-    if (receipts[i]!.accepted === 0) return;
-    places.push([firstBatch + i, rows[i]![0]![0], receivedAt, at, statement.length]);
-    statements.push(statement);
-    at += statement.length;
-  });
-  if (places.length === 0) return;
-  await tx.run(sql`INSERT INTO fog_aggregator_batches
-    SELECT value->>0, value->>1, value->>2, substr(${concat(...statements)}, value->>3, value->>4)
-    FROM json_each(${JSON.stringify(places)})`);
-}
-
-/**
- * Makes the windows of new readings dirty, and of readings behind them in time: the energy of a
- * window counts from the reading before it, which a late one may have become.
- */
-async function markWindows(tx: Queries, rows: readonly Row[], json: string): Promise<Set<number>> {
-  const windows = new Set<number>();
-  for (const row of rows) if (row[7] !== null) windows.add(row[7]);
-  const successors = await tx.values<[number]>(sql`
-    SELECT DISTINCT n.window_start FROM (
-      SELECT value->>0 AS register_id, max(value->>2) AS t FROM json_each(${json}) GROUP BY 1
-    ) j JOIN fog_aggregator_readings n ON n.register_id = j.register_id AND n.t = (
-      SELECT min(t) FROM fog_aggregator_readings WHERE register_id = j.register_id AND t > j.t
-    ) WHERE n.window_start IS NOT NULL`);
-  for (const [start] of successors) windows.add(start);
-  await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty)
-    SELECT value, 1 FROM json_each(${JSON.stringify([...windows])}) WHERE true
-    ON CONFLICT (start) DO UPDATE SET dirty = 1 WHERE dirty = 0`);
-  return windows;
-}
-
-async function figuresOf(tx: Queries, start: number): Promise<WindowFigures> {
-  const [sums] = await tx.all<Omit<WindowFigures, "registers" | "num_meters" | "energy_Wh">>(sql`
-    SELECT count(*) AS n,
-      sum(power_w) AS sum_power_W, min(power_w) AS min_power_W, max(power_w) AS max_power_W,
-      sum(voltage_mv) AS sum_voltage_mV, min(voltage_mv) AS min_voltage_mV,
-      max(voltage_mv) AS max_voltage_mV
-    FROM fog_aggregator_readings WHERE window_start = ${start}`);
-  const perRegister = await tx.all<{ meter: Id; last: number; before: number }>(sql`
-    SELECT g.meter, l.energy_wh AS last, coalesce((
-        SELECT b.energy_wh FROM fog_aggregator_readings b
-        WHERE b.register_id = w.register_id AND b.t < w.first_t ORDER BY b.t DESC LIMIT 1
-      ), f.energy_wh) AS before
-    FROM (
-      SELECT register_id, min(t) AS first_t, max(t) AS last_t FROM fog_aggregator_readings
-      WHERE window_start = ${start} GROUP BY register_id
-    ) w
-    JOIN fog_aggregator_registers g ON g.id = w.register_id
-    JOIN fog_aggregator_readings f ON f.register_id = w.register_id AND f.t = w.first_t
-    JOIN fog_aggregator_readings l ON l.register_id = w.register_id AND l.t = w.last_t
-    ORDER BY w.last_t, f.seq, l.seq`);
-  const registers = new Map<Id, number>();
-  let energy_Wh = 0;
-  for (const { meter, last, before } of perRegister) {
-    registers.set(meter, last);
-    energy_Wh += Math.max(0, last - before);
-  }
-  return { ...sums!, num_meters: registers.size, energy_Wh, registers };
 }

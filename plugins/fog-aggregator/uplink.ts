@@ -18,22 +18,29 @@ import {
   maxStatements,
 } from "../../core/wire/uplink.ts";
 import type { Config } from "./config.ts";
-import type { Store } from "./store.ts";
+import type { Store, StoredSummary } from "./store.ts";
 
 export interface Uplink {
   /** There is something new to send. */
   wake(): void;
 }
 
+/** Bytes of statements in one call, which must fit into a frame of any binding. */
+const maxBytes = 192 * 1024;
+
 /** Waiting times after a failure; jitter keeps fogs apart after an outage of their cloud. */
 const firstPause = 500;
 const longestPause = 60_000;
 
-/** Starts the uplink, if the site has a cloud. @throws CodedError when `code_file` is of no use */
+/**
+ * Starts the uplink, if the site has a cloud. @param report hears why nothing gets through, or null
+ * @throws CodedError when `code_file` is of no use
+ */
 export function startUplink(
   host: Host & Pick<Services, "sessions">,
   config: Config,
   store: Store,
+  report: (trouble: string | null) => void,
 ): Uplink | null {
   const remote = remoteOf(config);
   if (remote === null) {
@@ -47,6 +54,7 @@ export function startUplink(
   host.defer(async () => {
     stopping.abort();
     bell.resolve();
+    await channel[Symbol.asyncDispose]();
     await running;
   });
   return { wake: () => bell.resolve() };
@@ -75,7 +83,7 @@ export function startUplink(
   }
 
   function say(up: boolean, detail: string): void {
-    host.report(up ? "ok" : "degraded", up ? "" : `uplink: ${detail}`);
+    report(up ? null : `uplink: ${detail}`);
     host.bus.emit({
       type: up ? "fog.uplink_up" : "fog.uplink_down",
       severity: up ? "info" : "warning",
@@ -99,7 +107,7 @@ async function agree(channel: Channel, store: Store): Promise<Head> {
 
 /** Sends one call's worth. Returns whether there may be more. */
 async function sendPending(channel: Channel, store: Store, host: Host): Promise<boolean> {
-  const pending = await store.pending(maxStatements);
+  const pending = fitting(await store.pending(maxStatements));
   if (pending.length === 0) return false;
   const statements = pending.map(({ statement }) => statement);
   const answer = decodeSummariesAnswer(
@@ -116,6 +124,15 @@ async function sendPending(channel: Channel, store: Store, host: Host): Promise<
   }
   if (reached === undefined) throw new ChannelError("refused", "the cloud acknowledges nothing");
   return true;
+}
+
+/** As many as fit into one call, and always the first. */
+function fitting(pending: readonly StoredSummary[]): readonly StoredSummary[] {
+  let bytes = 0;
+  const end = pending.findIndex(({ statement }, i) =>
+    (bytes += statement.length) > maxBytes && i > 0
+  );
+  return end === -1 ? pending : pending.slice(0, end);
 }
 
 function remoteOf({ code_file, cloud, cloud_key }: Config): Remote | null {

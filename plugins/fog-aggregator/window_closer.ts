@@ -22,17 +22,20 @@ export class WindowCloser {
   readonly #host: Host;
   readonly #config: Config;
   readonly #store: Store;
-  readonly #onSummary: () => void;
+  readonly #hears: { summary: () => void; trouble: (trouble: string | null) => void };
   readonly #dirty = new Set<number>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  /** @param onSummary hears of every summary in the outbox */
-  constructor(host: Host, config: Config, store: Store, onSummary: () => void) {
+  /** @param hears of every summary in the outbox, and of what keeps windows open, or null */
+  constructor(host: Host, config: Config, store: Store, hears: {
+    summary: () => void;
+    trouble: (trouble: string | null) => void;
+  }) {
     this.#host = host;
     this.#config = config;
     this.#store = store;
-    this.#onSummary = onSummary;
+    this.#hears = hears;
   }
 
   /** These windows have readings that no summary holds yet. */
@@ -57,10 +60,11 @@ export class WindowCloser {
         if (!known) this.expect(await this.#store.dirtyWindows());
         known = true;
         await this.#closeDue();
+        this.#hears.trouble(null);
         await pause(tick, signal);
       } catch (error) {
         this.#host.log.error("a window could not be closed", { error });
-        this.#host.report("degraded", `windows wait: ${messageOf(error)}`);
+        this.#hears.trouble(`windows wait: ${messageOf(error)}`);
         known = false;
         await pause(pauseAfterFailure, signal);
       }
@@ -90,7 +94,7 @@ export class WindowCloser {
           sum_voltage_mV,
         },
       });
-      this.#onSummary();
+      this.#hears.summary();
     }
   }
 

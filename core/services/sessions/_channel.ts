@@ -40,6 +40,7 @@ export interface Caller {
   readonly log: Log;
 }
 
+/** Closing it fails the calls under way; twice does no harm. */
 export interface Channel extends AsyncDisposable {
   /**
    * Calls, and resolves with the answer.
@@ -90,6 +91,7 @@ export class SessionChannel implements Channel {
   #opening: Promise<Open> | undefined;
   #message2: ((frame: Frame) => void) | undefined;
   #room: (() => void)[] = [];
+  #closed: Promise<void> | undefined;
 
   constructor(remote: Remote, caller: Caller, transport: Transport) {
     this.#remote = remote;
@@ -115,7 +117,11 @@ export class SessionChannel implements Channel {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort();
     this.#open?.session.wipe();
     this.#lose(this.#open);

@@ -1,0 +1,141 @@
+/**
+ * Readings into the tables, many at a time: one statement for all rows, and a closer look only when
+ * some of their keys were there before.
+ */
+import { sql } from "drizzle-orm";
+import { concat } from "../../core/base/bytes.ts";
+import type { Queries } from "../../core/services/db/mod.ts";
+import { Flag, type Receipt } from "../../core/wire/reading.ts";
+import type { SignedBatch } from "./ingest.ts";
+
+/** One reading as it goes through `json_each`: columns in the order of the table. */
+export type Row = [
+  register: number,
+  seq: number,
+  t: number,
+  energy: number,
+  power: number,
+  voltage: number,
+  flags: number,
+  window: number | null,
+  batch: number,
+];
+
+/**
+ * Inserts the rows of each batch, and the batches themselves under ids that count up from
+ * `firstBatch`. @param options.newest per register, a time that no stored reading is after
+ */
+export async function insertRows(
+  tx: Queries,
+  batches: readonly SignedBatch[],
+  rows: readonly Row[][],
+  { firstBatch, newest }: { firstBatch: number; newest: ReadonlyMap<number, number> },
+): Promise<{ receipts: Receipt[]; windows: Set<number> }> {
+  const all = rows.flat();
+  const json = JSON.stringify(all);
+  const { rowsAffected } = await tx.run(sql`INSERT INTO fog_aggregator_readings
+    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+      value->>8 FROM json_each(${json}) WHERE true
+    ON CONFLICT DO NOTHING`);
+  const receipts: Receipt[] = rowsAffected === all.length
+    ? rows.map((batch) => ({ accepted: batch.length, duplicates: 0, refused: [] }))
+    : await compare(tx, batches, rows, json);
+  await insertBatches(tx, batches, rows, { firstBatch, receipts });
+  return { receipts, windows: await markWindows(tx, all, newest) };
+}
+
+/** Some keys were there before: tells repetitions from contradictions, which go to quarantine. */
+async function compare(
+  tx: Queries,
+  batches: readonly SignedBatch[],
+  rows: readonly Row[][],
+  json: string,
+): Promise<Receipt[]> {
+  const stored = new Map<string, Row>();
+  for (
+    const row of await tx.values<Row>(sql`
+    SELECT r.* FROM json_each(${json}) j JOIN fog_aggregator_readings r
+      ON r.register_id = j.value->>0 AND r.seq = j.value->>1`)
+  ) stored.set(`${row[0]}/${row[1]}`, row);
+  const receipts: Receipt[] = [];
+  for (const [i, batch] of rows.entries()) {
+    let accepted = 0, duplicates = 0;
+    const refused: { seq: number; reason: "conflict" }[] = [];
+    const counted = new Set<number>();
+    for (const row of batch) {
+      const before = stored.get(`${row[0]}/${row[1]}`)!;
+      if (!sameContent(before, row)) {
+        refused.push({ seq: row[1], reason: "conflict" });
+        await tx.run(sql`INSERT OR IGNORE INTO fog_aggregator_quarantine
+          (received_at, register_id, seq, statement)
+          VALUES (${batches[i]!.receivedAt}, ${row[0]}, ${row[1]}, ${batches[i]!.statement})`);
+      } else if (before[8] === row[8] && !counted.has(row[1])) {
+        counted.add(row[1]);
+        accepted++;
+      } else {
+        duplicates++;
+      }
+    }
+    receipts.push({ accepted, duplicates, refused });
+  }
+  return receipts;
+}
+
+/** Time is the fog's own where the meter had none: then it says nothing about the content. */
+function sameContent(a: Row, b: Row): boolean {
+  const clockUnset = (a[6] & Flag.clockUnset) !== 0;
+  return (clockUnset || a[2] === b[2]) && a[3] === b[3] && a[4] === b[4] && a[5] === b[5] &&
+    a[6] === b[6];
+}
+
+/** The statements, as one blob cut up in SQL: JSON carries no bytes. */
+async function insertBatches(
+  tx: Queries,
+  batches: readonly SignedBatch[],
+  rows: readonly Row[][],
+  { firstBatch, receipts }: { firstBatch: number; receipts: readonly Receipt[] },
+): Promise<void> {
+  let at = 1;
+  const places: number[][] = [];
+  const statements: Uint8Array[] = [];
+  batches.forEach(({ statement, receivedAt }, i) => {
+    if (receipts[i]!.accepted === 0) return;
+    places.push([firstBatch + i, rows[i]![0]![0], receivedAt, at, statement.length]);
+    statements.push(statement);
+    at += statement.length;
+  });
+  if (places.length === 0) return;
+  await tx.run(sql`INSERT INTO fog_aggregator_batches
+    SELECT value->>0, value->>1, value->>2, substr(${concat(...statements)}, value->>3, value->>4)
+    FROM json_each(${JSON.stringify(places)})`);
+}
+
+/**
+ * Makes the windows of new readings dirty, and of the readings that follow late ones: the energy of a
+ * window counts from the reading before it, which a late one may have become.
+ */
+async function markWindows(
+  tx: Queries,
+  rows: readonly Row[],
+  newest: ReadonlyMap<number, number>,
+): Promise<Set<number>> {
+  const windows = new Set<number>();
+  const late: [register: number, t: number][] = [];
+  for (const [register, , t, , , , , window] of rows) {
+    if (window !== null) windows.add(window);
+    if (t < (newest.get(register) ?? 0)) late.push([register, t]);
+  }
+  if (late.length > 0) {
+    const followers = await tx.values<[number]>(sql`
+      SELECT DISTINCT n.window_start FROM json_each(${JSON.stringify(late)}) j
+      JOIN fog_aggregator_readings n ON n.register_id = j.value->>0 AND n.t = (
+        SELECT min(t) FROM fog_aggregator_readings
+        WHERE register_id = j.value->>0 AND t > j.value->>1
+      ) WHERE n.window_start IS NOT NULL`);
+    for (const [start] of followers) windows.add(start);
+  }
+  await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty)
+    SELECT value, 1 FROM json_each(${JSON.stringify([...windows])}) WHERE true
+    ON CONFLICT (start) DO UPDATE SET dirty = 1 WHERE dirty = 0`);
+  return windows;
+}

@@ -1,0 +1,151 @@
+/**
+ * The whole system on one machine, replaying a real household: not a reading is lost on the way from
+ * ten meters through the fog to the cloud, and the means there are those of the file. What the file
+ * holds is read here by other code than the program's. The same holds for the compiled binary, alone
+ * in an empty folder.
+ */
+import assert from "node:assert/strict";
+import { binary, exists, household, isCi, type Outcome, run, temporaryFolder } from "./program.ts";
+
+interface Window {
+  readonly start: number;
+  readonly end: number;
+  readonly revision: number;
+  readonly num_meters: number;
+  readonly avg_power: number;
+  readonly avg_voltage: number;
+}
+
+interface Metering {
+  readonly readings_sent: number;
+  readonly readings_accepted: number;
+  readonly refused: number;
+  readonly windows: number;
+  readonly cloud_total_packets: number;
+  readonly avg_power_overall: number;
+  readonly avg_voltage_overall: number;
+  readonly meters: number;
+  readonly rows_per_meter: number;
+}
+
+const noHousehold = !exists(household) && !isCi;
+const windowLength = 2_000;
+
+Deno.test({
+  name: "edgeward demo brings every reading of a real household to the cloud" +
+    (noHousehold ? " (skipped: the shared data folder is missing)" : ""),
+  ignore: noHousehold,
+  async fn() {
+    const args = ["demo", "--for", "20", "--json", "--port", "0", "--household", household];
+    checkDemo(await run(args), { rows: 20 });
+  },
+});
+
+Deno.test({
+  name: "edgeward demo does so as one binary, without Deno, npm or anything else around it" +
+    (noHousehold ? " (skipped: the shared data folder is missing)" : "") +
+    (binary === undefined ? " (skipped: EDGEWARD_BINARY names no binary)" : ""),
+  ignore: noHousehold || binary === undefined,
+  async fn() {
+    assert.ok(
+      exists(binary!.path),
+      "there is no binary: set EDGEWARD_BINARY or build dist/edgeward",
+    );
+    await using folder = await temporaryFolder();
+    const cwd = `${folder.path}/empty`;
+    await Deno.mkdir(cwd);
+    const args = ["demo", "--for", "6", "--json", "--port", "0", "--household", household];
+    const surroundings = { cwd, clearEnv: true, env: { PATH: `${folder.path}/nowhere` } };
+    checkDemo(await run(args, { program: binary!, ...surroundings }), { rows: 6 });
+    assert.deepEqual([...Deno.readDirSync(cwd)], [], "it left something where it was started");
+  },
+});
+
+function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }): void {
+  assert.equal(code, 0, stderr);
+  const lines: unknown[] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const { metering, seconds, ...final } = lines.pop() as { metering: Metering; seconds: number };
+  const windows = lines.map(windowOf);
+
+  assert.deepEqual(final, { final: true });
+  assert.ok(Number.isInteger(seconds) && seconds >= rows, `${seconds} s`);
+  const sent = rowsSent(metering);
+  assert.deepEqual(metering, {
+    readings_sent: sent.length,
+    readings_accepted: metering.readings_sent,
+    refused: 0,
+    windows: new Set(windows.map(({ start }) => start)).size,
+    cloud_total_packets: metering.windows,
+    avg_power_overall: mean(sent.map(({ power_W }) => power_W), 1) / 1_000,
+    avg_voltage_overall: mean(sent.map(({ voltage_mV }) => voltage_mV), 10) / 100,
+    meters: 10,
+    rows_per_meter: rows,
+  });
+  checkRevisions(windows);
+  assert.ok(metering.windows > 1, "everything fell into one window");
+}
+
+/** A line of a window, which holds what is specified and nothing else. */
+function windowOf(line: unknown): Window {
+  const { window, ...rest } = line as { window: Window };
+  assert.deepEqual(rest, {});
+  const { start, end, revision, num_meters, avg_power, avg_voltage } = window;
+  assert.deepEqual(window, { start, end, revision, num_meters, avg_power, avg_voltage });
+  assert.equal(start % windowLength, 0);
+  assert.equal(end, start + windowLength);
+  assert.ok(Number.isInteger(revision) && revision >= 0, `revision ${revision}`);
+  assert.ok(Number.isInteger(num_meters) && num_meters >= 1 && num_meters <= 10);
+  assert.equal(Number(avg_power.toFixed(3)), avg_power);
+  assert.equal(Number(avg_voltage.toFixed(2)), avg_voltage);
+  return window;
+}
+
+/** A window comes again only when it is revised. */
+function checkRevisions(windows: readonly Window[]): void {
+  const last = new Map<number, number>();
+  for (const { start, revision } of windows) {
+    assert.ok(
+      revision > (last.get(start) ?? -1),
+      `window ${start}: revision ${revision} came late`,
+    );
+    last.set(start, revision);
+  }
+}
+
+interface Measured {
+  readonly power_W: number;
+  readonly voltage_mV: number;
+}
+
+/** What was sent: meter i replays rows from 97·i on, and a row with a missing value is left out. */
+function rowsSent({ meters, rows_per_meter }: Metering): Measured[] {
+  const rows = readHousehold(Deno.readTextFileSync(household));
+  const sent: Measured[] = [];
+  for (let meter = 0; meter < meters; meter++) {
+    for (let step = 0; step < rows_per_meter; step++) {
+      const row = rows[(97 * meter + step) % rows.length]!;
+      if (!Number.isNaN(row.power_W) && !Number.isNaN(row.voltage_mV)) sent.push(row);
+    }
+  }
+  return sent;
+}
+
+/** Missing values become NaN. */
+function readHousehold(text: string): Measured[] {
+  const [header, ...rows] = text.replaceAll('"', "").trim().split(/\r?\n/)
+    .map((line) => line.split(";"));
+  const power = header!.indexOf("Global_active_power"), voltage = header!.indexOf("Voltage");
+  assert.ok(power >= 0 && voltage >= 0, "the file has other columns");
+  const thousandths = (value = "") => /^\d/.test(value) ? Math.round(Number(value) * 1_000) : NaN;
+  return rows.map((row) => ({
+    power_W: thousandths(row[power]),
+    voltage_mV: thousandths(row[voltage]),
+  }));
+}
+
+/** The mean in units, rounded half up, without a fraction on the way. */
+function mean(values: readonly number[], unit: number): number {
+  const sum = values.reduce((sum, value) => sum + BigInt(value), 0n);
+  const count = BigInt(values.length * unit);
+  return Number((2n * sum + count) / (2n * count));
+}

@@ -1,0 +1,95 @@
+/**
+ * The program as its users start it: from source under the runtime that runs the tests, or as the
+ * compiled binary. It is a process of its own, so what a test sees of it is what a user sees.
+ */
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** In CI nothing may be left out: what is missing there fails instead of being skipped. */
+export const isCi: boolean = Deno.env.get("CI") === "true";
+
+/** How a process is started: the program, and the arguments that come before the user's. */
+export interface Program {
+  readonly path: string;
+  readonly leading: readonly string[];
+}
+
+/** Frozen, because with the lock file packages resolve at once, and a test must not rewrite it. */
+export const source: Program = {
+  path: Deno.execPath(),
+  leading: ["run", "--frozen", "-A", `${root}edge/main.ts`],
+};
+
+/** The compiled binary to test: the one that is named, in CI else the one that was just built. */
+export const binary: Program | undefined = (() => {
+  const path = Deno.env.get("EDGEWARD_BINARY") ?? (isCi ? `${root}dist/edgeward` : undefined);
+  return path === undefined ? undefined : { path, leading: [] };
+})();
+
+/** Real measurements of a household, kept beside the repository. */
+export const household: string = fileURLToPath(
+  new URL("../../../shared/data/household_power_2007-02-01_02.txt", import.meta.url),
+);
+
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Surroundings {
+  /** The repository unless said. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether `env` is all that the process gets. */
+  readonly clearEnv?: boolean;
+}
+
+/** Runs the program to its end. */
+export async function run(
+  args: readonly string[],
+  surroundings: Surroundings & { program?: Program } = {},
+): Promise<Outcome> {
+  const { program = source, ...options } = surroundings;
+  const { code, stdout, stderr } = await command(program, args, options).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Starts the program and leaves it running; whoever calls ends it, and reads or cancels stderr. */
+export function spawn(args: readonly string[], options: Surroundings = {}): Deno.ChildProcess {
+  return command(source, args, options).spawn();
+}
+
+function command(
+  { path, leading }: Program,
+  args: readonly string[],
+  { cwd = root, env = {}, clearEnv = false }: Surroundings,
+): Deno.Command {
+  return new Deno.Command(path, {
+    args: [...leading, ...args],
+    cwd,
+    clearEnv,
+    env: clearEnv ? { ...env } : { NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Whether something is at the path. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A new folder that goes with the scope. */
+export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "edgeward-test-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
