@@ -35,7 +35,11 @@ const unreachable = new Set([
 
 /** Prints what went wrong and gives the exit status. Commander prints its own complaints. */
 export function reportError(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    if (error.code !== "commander.help") warnLine("hint: `edgeward --help` lists the commands");
+    return 2;
+  }
   const more = error instanceof ConfigError && error.more > 0 ? ` (and ${error.more} more)` : "";
   warnLine(`error: ${messageOf(error)}${more}`);
   if (!(error instanceof CodedError)) return 1;

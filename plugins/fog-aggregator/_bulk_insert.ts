@@ -23,13 +23,14 @@ export type Row = [
 
 /**
  * Inserts the rows of each batch, and the batches themselves under ids that count up from
- * `firstBatch`. @param options.newest per register, a time that no stored reading is after
+ * `firstBatch`. @param options.newest per register, a time that no
+ * stored reading is after; kept up to date here
  */
 export async function insertRows(
   tx: Queries,
   batches: readonly SignedBatch[],
   rows: readonly Row[][],
-  { firstBatch, newest }: { firstBatch: number; newest: ReadonlyMap<number, number> },
+  { firstBatch, newest }: { firstBatch: number; newest: Map<number, number> },
 ): Promise<{ receipts: Receipt[]; windows: Set<number> }> {
   const all = rows.flat();
   const json = JSON.stringify(all);
@@ -117,13 +118,14 @@ async function insertBatches(
 async function markWindows(
   tx: Queries,
   rows: readonly Row[],
-  newest: ReadonlyMap<number, number>,
+  newest: Map<number, number>,
 ): Promise<Set<number>> {
   const windows = new Set<number>();
   const late: [register: number, t: number][] = [];
   for (const [register, , t, , , , , window] of rows) {
     if (window !== null) windows.add(window);
-    if (t < (newest.get(register) ?? 0)) late.push([register, t]);
+    if (t < (newest.get(register) ?? -Infinity)) late.push([register, t]);
+    else newest.set(register, t);
   }
   if (late.length > 0) {
     const followers = await tx.values<[number]>(sql`

@@ -111,9 +111,6 @@ export async function openStore(
             nextBatch + i,
           ])
         );
-        for (const [register, , t] of rows.flat()) {
-          newest.set(register, Math.max(t, newest.get(register) ?? 0));
-        }
         return await insertRows(tx, batches, rows, { firstBatch: nextBatch, newest });
       });
       batches.forEach((batch, i) => registers.set(`${batch.meter}/${batch.register}`, ids[i]!));
