@@ -3,7 +3,7 @@
  * included, can reach an object's prototype; a decoded item must equal its own re-encoding, because
  * decoders alone accept unsorted maps.
  */
-import { decode, encode, rfc8949EncodeOptions } from "cborg";
+import { decode, encode, encodeInto, rfc8949EncodeOptions } from "cborg";
 import { equalBytes } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 
@@ -42,16 +42,17 @@ export function encodeCbor(value: Cbor): Uint8Array {
 /** @throws CborError "malformed" on anything but one item in its deterministic encoding */
 export function decodeCbor(bytes: Uint8Array): Cbor {
   let value: Cbor;
-  let again: Uint8Array;
+  const again = new Uint8Array(bytes.length);
+  let written: number;
   try {
     value = decode(bytes, decodeOptions) as Cbor;
-    again = encode(value, rfc8949EncodeOptions);
+    ({ written } = encodeInto(value, again, rfc8949EncodeOptions));
   } catch (error) {
     throw new CborError("malformed", "Cannot decode CBOR: not one well-formed item", {
       cause: error,
     });
   }
-  if (!equalBytes(bytes, again)) {
+  if (written !== bytes.length || !equalBytes(bytes, again)) {
     throw new CborError("malformed", "Cannot decode CBOR: not in deterministic encoding");
   }
   return value;

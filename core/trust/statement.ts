@@ -38,7 +38,7 @@ export function signStatement(
   payload: Uint8Array,
 ): Uint8Array {
   const header = protectedHeader(suite, signer.publicKey, contentType);
-  const signature = signer.sign(toBeSigned(header, payload));
+  const signature = signer.sign(concat(signedPrefix(header), byteString(payload)));
   return concat(
     tagAndArray,
     byteString(header),
@@ -55,12 +55,15 @@ export function signStatement(
 export class StatementVerifier {
   readonly #key: Verifier;
   readonly #header: Uint8Array;
+  /** Everything before the payload in what is signed: the same for every statement. */
+  readonly #signedPrefix: Uint8Array;
   readonly #contentType: string;
 
   /** @throws CryptoError "bad_key" when the key is no point or of small order */
   constructor(suite: Suite, publicKey: Uint8Array, contentType: ContentType) {
     this.#key = suite.ed25519.verifier(publicKey);
     this.#header = protectedHeader(suite, publicKey, contentType);
+    this.#signedPrefix = signedPrefix(this.#header);
     this.#contentType = contentType;
   }
 
@@ -68,7 +71,8 @@ export class StatementVerifier {
   open(statement: Uint8Array): Uint8Array {
     const { header, payload, signature } = splitStatement(statement);
     if (!equalBytes(header, this.#header)) this.#refuse(header);
-    if (!this.#key.verify(toBeSigned(header, payload), signature)) {
+    const signed = concat(this.#signedPrefix, byteStringHead(payload.length), payload);
+    if (!this.#key.verify(signed, signature)) {
       throw new StatementError("forged", "Cannot accept the statement: the signature is wrong");
     }
     return payload;
@@ -105,12 +109,11 @@ function protectedHeader(suite: Suite, publicKey: Uint8Array, type: ContentType)
   );
 }
 
-/** Sig_structure (RFC 9052 §4.4): ["Signature1", protected, external AAD, payload]. */
-function toBeSigned(header: Uint8Array, payload: Uint8Array): Uint8Array {
-  return concat(signaturePrefix, byteString(header), Uint8Array.of(0x40), byteString(payload));
+/** Sig_structure (RFC 9052 §4.4), ["Signature1", protected, external AAD, payload], to the AAD. */
+function signedPrefix(header: Uint8Array): Uint8Array {
+  const name = concat(Uint8Array.of(0x84, 0x6a), utf8("Signature1"));
+  return concat(name, byteString(header), Uint8Array.of(0x40));
 }
-
-const signaturePrefix = concat(Uint8Array.of(0x84, 0x6a), utf8("Signature1"));
 
 function readHeader(header: Uint8Array) {
   try {
@@ -155,13 +158,16 @@ function splitStatement(statement: Uint8Array) {
   }
 }
 
-/** A CBOR byte string (RFC 8949 §3.1), cheaper than the general encoder. */
 function byteString(bytes: Uint8Array): Uint8Array {
-  const n = bytes.length;
-  if (n < 24) return concat(Uint8Array.of(0x40 + n), bytes);
-  if (n < 0x100) return concat(Uint8Array.of(0x58, n), bytes);
-  if (n < 0x1_0000) return concat(Uint8Array.of(0x59, n >> 8, n & 255), bytes);
-  return concat(Uint8Array.of(0x5a, n >>> 24, (n >> 16) & 255, (n >> 8) & 255, n & 255), bytes);
+  return concat(byteStringHead(bytes.length), bytes);
+}
+
+/** What stands before the bytes of a CBOR byte string (RFC 8949 §3.1). */
+function byteStringHead(n: number): Uint8Array {
+  if (n < 24) return Uint8Array.of(0x40 + n);
+  if (n < 0x100) return Uint8Array.of(0x58, n);
+  if (n < 0x1_0000) return Uint8Array.of(0x59, n >> 8, n & 255);
+  return Uint8Array.of(0x5a, n >>> 24, (n >> 16) & 255, (n >> 8) & 255, n & 255);
 }
 
 function malformed(cause?: unknown): StatementError {

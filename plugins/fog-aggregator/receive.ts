@@ -55,7 +55,7 @@ export function receiveBatch(host: Host, config: Config, ingest: Ingest): Handle
       ? { accepted: 0, duplicates: 0, refused }
       : await ingest.store({ ...batch, readings: taken, statement, receivedAt: now }, refused);
     accepted.add(receipt.accepted);
-    duplicates.add(receipt.duplicates);
+    if (receipt.duplicates > 0) duplicates.add(receipt.duplicates);
     if (receipt.refused.length > 0) report(peer, receipt.refused);
     return encodeReceipt(receipt);
   };
