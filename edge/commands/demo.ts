@@ -3,18 +3,15 @@
  * the cloud, drains what is under way at the end, and fails when a single reading is missing there.
  */
 import type { Command } from "commander";
-import { CodedError } from "../../core/base/errors.ts";
-import { parseId } from "../../core/base/id.ts";
-import { toHex } from "../../core/base/bytes.ts";
-import { nativeSuite } from "../../core/services/crypto_native.ts";
-import { logOf } from "../../core/services/logging.ts";
+import { CodedError, messageOf } from "../../core/base/errors.ts";
 import { pause } from "../../core/services/pause.ts";
-import { Observer, type ShownWindow } from "../demo/observer.ts";
+import { enrolMeters } from "../demo/meters.ts";
+import { Observer } from "../demo/observer.ts";
 import { type DemoSystem, startDemo } from "../demo/system.ts";
+import { WindowPrinter } from "../demo/window_printer.ts";
 import { configureLogging } from "../logging.ts";
 import { positiveNumber, wholeNumber } from "../options.ts";
 import { drainFleet, runFleet } from "../simulate/fleet.ts";
-import { SimulatedMeter } from "../simulate/meter.ts";
 import { loadSource, sourceOptions } from "../simulate/options.ts";
 import { printJson, printLine, progress, warnLine } from "../terminal.ts";
 import { stopSignal } from "./run.ts";
@@ -52,7 +49,7 @@ async function demo(options: DemoOptions): Promise<void> {
   await using directory = await dataDirectory(options.dataDir);
   await using system = await startDemo({ dataDir: directory.path, port: options.port });
   using observer = new Observer(system);
-  await using fleet = await makeFleet(system);
+  await using fleet = await enrolMeters(system.fog, meterCount);
   if (!options.json) welcome(system);
 
   const began = Date.now();
@@ -60,10 +57,9 @@ async function demo(options: DemoOptions): Promise<void> {
   const steps = options.for && Math.max(1, Math.round(options.for * 1000 / interval));
   const stopping = new AbortController();
   stopSignal().then(() => stopping.abort());
-  const shown = new WindowPrinter(observer, options, began);
-  const watching = shown.watch(stopping.signal);
+  await using shown = new WindowPrinter(observer, { json: options.json === true, since: began });
   using line = progress(options);
-  const totals = await runFleet({
+  const { steps: rows } = await runFleet({
     meters: fleet.meters,
     source,
     interval,
@@ -75,16 +71,14 @@ async function demo(options: DemoOptions): Promise<void> {
     },
   });
   // the last step lasts as long as the others
-  if (!stopping.signal.aborted) await pause(interval, stopping.signal);
+  await pause(interval, stopping.signal);
   const seconds = Math.round((Date.now() - began) / 1000);
+
   line.show("draining …");
   const { sent, accepted } = await drainFleet(fleet.meters, AbortSignal.timeout(drainTime));
   const complete = await settled(observer, accepted, began);
-  stopping.abort();
-  await watching;
-  await shown.print();
   line[Symbol.dispose]();
-
+  await shown.finish();
   const counted = await observer.readings();
   const summary = await observer.summary();
   const metering = {
@@ -96,13 +90,13 @@ async function demo(options: DemoOptions): Promise<void> {
     avg_power_overall: summary.avg_power_overall,
     avg_voltage_overall: summary.avg_voltage_overall,
     meters: meterCount,
-    rows_per_meter: totals.steps,
+    rows_per_meter: rows,
   };
   if (options.json) printJson({ final: true, seconds, metering });
   else printTotals(metering);
   if (!complete || counted.accepted !== sent) {
     throw new CodedError("incomplete", "Not every reading that was sent reached the cloud", {
-      hint: "run it again with a log: this is a fault of edgeward, please report it",
+      hint: "this is a fault of edgeward: please report it with the lines above",
     });
   }
 }
@@ -116,72 +110,6 @@ async function settled(observer: Observer, accepted: number, from: number): Prom
     await pause(100, deadline);
   }
   return false;
-}
-
-/** Ten enrolled meters; their names are new each time, as their keys are. */
-async function makeFleet({ fog }: DemoSystem) {
-  const suite = nativeSuite();
-  const log = logOf("demo", "meter");
-  const run = toHex(suite.randomBytes(2));
-  const meters: SimulatedMeter[] = [];
-  for (let i = 1; i <= meterCount; i++) {
-    const id = parseId(`meter-${run}-${String(i).padStart(2, "0")}`);
-    const enrolment = await fog.enrol("meter", id, { ttl: 3_600_000 });
-    meters.push(new SimulatedMeter({ suite, enrolment, id, clock: Date.now, log }));
-  }
-  return {
-    meters,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(meters.map(async (meter) => await meter[Symbol.asyncDispose]()));
-    },
-  };
-}
-
-/** Prints windows as they come to the cloud, and again when they are revised. */
-class WindowPrinter {
-  readonly #observer: Observer;
-  readonly #json: boolean;
-  readonly #revisions = new Map<number, number>();
-  #from: number;
-
-  constructor(observer: Observer, options: DemoOptions, began: number) {
-    this.#observer = observer;
-    this.#json = options.json ?? false;
-    this.#from = began - 60_000;
-  }
-
-  /** Windows seen so far. */
-  get count(): number {
-    return this.#revisions.size;
-  }
-
-  async watch(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.print();
-      await pause(500, signal);
-    }
-  }
-
-  async print(): Promise<void> {
-    for (const shown of await this.#observer.windows(this.#from)) {
-      const { window: { start }, revision } = shown;
-      if (this.#revisions.get(start) === revision) continue;
-      this.#revisions.set(start, revision);
-      this.#from = Math.max(this.#from, start - 60_000);
-      printWindow(shown, this.#json);
-    }
-  }
-}
-
-function printWindow(shown: ShownWindow, json: boolean): void {
-  const { window: { start, end }, revision, num_meters, avg_power, avg_voltage } = shown;
-  if (json) {
-    return printJson({ window: { start, end, revision, num_meters, avg_power, avg_voltage } });
-  }
-  const time = new Date(start).toISOString().slice(11, 19);
-  const figures = `${avg_power.toFixed(3)} kW  ${avg_voltage.toFixed(2)} V`;
-  const revised = revision > 0 ? `  revision ${revision}` : "";
-  printLine(`${time}  ${String(num_meters).padStart(2)} meters  ${figures}${revised}`);
 }
 
 function welcome({ cloud, fog }: DemoSystem): void {
@@ -203,7 +131,7 @@ async function dataDirectory(path?: string): Promise<{ path: string } & AsyncDis
     await Deno.mkdir(path, { recursive: true }).catch((error) => {
       throw new CodedError(
         "data_dir_unwritable",
-        `Cannot use the data directory: ${error.message}`,
+        `Cannot use the data directory: ${messageOf(error)}`,
       );
     });
     return { path, [Symbol.asyncDispose]: () => Promise.resolve() };

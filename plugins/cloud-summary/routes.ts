@@ -80,8 +80,14 @@ function bad(detail: string): Response {
   return problem(400, "bad_query", `Cannot read the query: ${detail}.`);
 }
 
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
 function instant(text: string): number | null {
-  const value = /^\d{1,16}$/.test(text) ? Number(text) : Date.parse(text);
+  const value = /^\d{1,16}$/.test(text)
+    ? Number(text)
+    : rfc3339.test(text)
+    ? Date.parse(text)
+    : NaN;
   return Number.isSafeInteger(value) ? value : null;
 }
 

@@ -25,11 +25,11 @@ export function libsqlStore(db: Database): SummaryStore {
       }),
 
     async totals() {
+      // total() gives a float: exact below 2^53, and above it no fog can make the answer fail
       const [row] = await db.read((q) =>
-        q.all<Totals>(sql`SELECT
-          coalesce(sum(windows), 0) AS windows, coalesce(sum(n), 0) AS n,
-          coalesce(sum(sum_power_w), 0) AS sum_power_W,
-          coalesce(sum(sum_voltage_mv), 0) AS sum_voltage_mV FROM cloud_summary_fogs`)
+        q.all<Totals>(sql`SELECT total(windows) AS windows, total(n) AS n,
+          total(sum_power_w) AS sum_power_W, total(sum_voltage_mv) AS sum_voltage_mV
+          FROM cloud_summary_fogs`)
       );
       return row!;
     },

@@ -38,11 +38,15 @@ export async function insertRows(
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
       value->>8 FROM json_each(${json}) WHERE true
     ON CONFLICT DO NOTHING`);
-  const receipts: Receipt[] = rowsAffected === all.length
-    ? rows.map((batch) => ({ accepted: batch.length, duplicates: 0, refused: [] }))
+  const { receipts, inserted } = rowsAffected === all.length
+    ? { receipts: rows.map(allAccepted), inserted: all }
     : await compare(tx, batches, rows, json);
   await insertBatches(tx, batches, rows, { firstBatch, receipts });
-  return { receipts, windows: await markWindows(tx, all, newest) };
+  return { receipts, windows: await markWindows(tx, inserted, newest) };
+}
+
+function allAccepted({ length }: readonly Row[]): Receipt {
+  return { accepted: length, duplicates: 0, refused: [] };
 }
 
 /** Some keys were there before: tells repetitions from contradictions, which go to quarantine. */
@@ -51,42 +55,54 @@ async function compare(
   batches: readonly SignedBatch[],
   rows: readonly Row[][],
   json: string,
-): Promise<Receipt[]> {
-  const stored = new Map<string, Row>();
-  for (
-    const row of await tx.values<Row>(sql`
+): Promise<{ receipts: Receipt[]; inserted: Row[] }> {
+  const stored = new Map<string, Stored>();
+  const found = await tx.all<Stored>(sql`
     SELECT r.* FROM json_each(${json}) j JOIN fog_aggregator_readings r
-      ON r.register_id = j.value->>0 AND r.seq = j.value->>1`)
-  ) stored.set(`${row[0]}/${row[1]}`, row);
+      ON r.register_id = j.value->>0 AND r.seq = j.value->>1`);
+  for (const row of found) stored.set(`${row.register_id}/${row.seq}`, row);
   const receipts: Receipt[] = [];
+  const inserted: Row[] = [];
   for (const [i, batch] of rows.entries()) {
-    let accepted = 0, duplicates = 0;
+    const { statement, receivedAt } = batches[i]!;
+    const accepted = new Map<number, Row>();
     const refused: { seq: number; reason: "conflict" }[] = [];
-    const counted = new Set<number>();
     for (const row of batch) {
-      const before = stored.get(`${row[0]}/${row[1]}`)!;
-      if (!sameContent(before, row)) {
-        refused.push({ seq: row[1], reason: "conflict" });
+      const [register, seq] = row;
+      const found = stored.get(`${register}/${seq}`)!;
+      if (!sameContent(found, row)) {
+        refused.push({ seq, reason: "conflict" });
         await tx.run(sql`INSERT OR IGNORE INTO fog_aggregator_quarantine
           (received_at, register_id, seq, statement)
-          VALUES (${batches[i]!.receivedAt}, ${row[0]}, ${row[1]}, ${batches[i]!.statement})`);
-      } else if (before[8] === row[8] && !counted.has(row[1])) {
-        counted.add(row[1]);
-        accepted++;
-      } else {
-        duplicates++;
+          VALUES (${receivedAt}, ${register}, ${seq}, ${statement})`);
+      } else if (found.batch_id === row[8] && !accepted.has(seq)) {
+        accepted.set(seq, row);
       }
     }
-    receipts.push({ accepted, duplicates, refused });
+    inserted.push(...accepted.values());
+    const duplicates = batch.length - accepted.size - refused.length;
+    receipts.push({ accepted: accepted.size, duplicates, refused });
   }
-  return receipts;
+  return { receipts, inserted };
+}
+
+/** A row of the table. */
+interface Stored {
+  readonly register_id: number;
+  readonly seq: number;
+  readonly t: number;
+  readonly energy_wh: number;
+  readonly power_w: number;
+  readonly voltage_mv: number;
+  readonly flags: number;
+  readonly batch_id: number;
 }
 
 /** Time is the fog's own where the meter had none: then it says nothing about the content. */
-function sameContent(a: Row, b: Row): boolean {
-  const clockUnset = (a[6] & Flag.clockUnset) !== 0;
-  return (clockUnset || a[2] === b[2]) && a[3] === b[3] && a[4] === b[4] && a[5] === b[5] &&
-    a[6] === b[6];
+function sameContent(stored: Stored, [, , t, energy, power, voltage, flags]: Row): boolean {
+  const clockUnset = (flags & Flag.clockUnset) !== 0;
+  return (clockUnset || stored.t === t) && stored.energy_wh === energy &&
+    stored.power_w === power && stored.voltage_mv === voltage && stored.flags === flags;
 }
 
 /** The statements, as one blob cut up in SQL: JSON carries no bytes. */
@@ -128,13 +144,13 @@ async function markWindows(
     else newest.set(register, t);
   }
   if (late.length > 0) {
-    const followers = await tx.values<[number]>(sql`
-      SELECT DISTINCT n.window_start FROM json_each(${JSON.stringify(late)}) j
+    const followers = await tx.all<{ start: number }>(sql`
+      SELECT DISTINCT n.window_start AS start FROM json_each(${JSON.stringify(late)}) j
       JOIN fog_aggregator_readings n ON n.register_id = j.value->>0 AND n.t = (
         SELECT min(t) FROM fog_aggregator_readings
         WHERE register_id = j.value->>0 AND t > j.value->>1
       ) WHERE n.window_start IS NOT NULL`);
-    for (const [start] of followers) windows.add(start);
+    for (const { start } of followers) windows.add(start);
   }
   await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty)
     SELECT value, 1 FROM json_each(${JSON.stringify([...windows])}) WHERE true

@@ -71,13 +71,11 @@ export async function openStore(
   let nextBatch = (last?.id ?? 0) + 1;
   /** Per register, the latest time seen: a hint that saves looking for followers, never too low. */
   const newest = new Map<number, number>();
-  for (
-    const [register, t] of await db.read((q) =>
-      q.values<[number, number]>(
-        sql`SELECT register_id, max(t) FROM fog_aggregator_readings GROUP BY register_id`,
-      )
-    )
-  ) newest.set(register, t);
+  const times = await db.read((q) =>
+    q.all<{ register: number; t: number }>(sql`SELECT register_id AS register, max(t) AS t
+      FROM fog_aggregator_readings GROUP BY register_id`)
+  );
+  for (const { register, t } of times) newest.set(register, t);
 
   async function registerId(tx: Queries, { meter, register }: SignedBatch): Promise<number> {
     const name = `${meter}/${register}`;

@@ -20,7 +20,7 @@ export const hostSchema = z.strictObject({
       .describe("Address and port that devices, peers and the console connect to."),
     public_url: z.url({ protocol: /^https?$/, error: "expected a URL that begins with http" })
       .optional()
-      .describe("Address that peers are given, where it is not the one listened on.")
+      .describe("Address given to peers, where it is another one.")
       .meta({ example: "https://kiosk-7.example" }),
   }).describe("The public listener."),
   admin: table({

@@ -1,0 +1,5 @@
+/** The embedded database keeps the contract of `SummaryStore`. */
+import { testSummaryStore } from "./_store_contract.ts";
+import { withLibsqlStore } from "./_temporary_store.ts";
+
+testSummaryStore("libsqlStore()", withLibsqlStore);
