@@ -57,6 +57,8 @@ export async function readInput(path: string, what: string): Promise<string> {
     return await Deno.readTextFile(path);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound ? "there is no such file" : String(error);
-    throw new CodedError(`${what}_unreadable`, `Cannot read "${path}": ${why}`);
+    throw new CodedError(`${what}_unreadable`, `Cannot read "${path}": ${why}`, {
+      hint: "name a file that exists and that this user may read",
+    });
   }
 }

@@ -42,6 +42,12 @@ export async function openAdmin(
   const operator = new Hono();
   operator.post("/enrol", (c) => enrol(services, c.req.raw));
   operator.all("*", (c) => everyone.fetch(c.req.raw));
+  for (const app of [everyone, operator]) {
+    app.onError((error) => {
+      services.log("admin").error("a request failed", { error });
+      return problem(500, "internal", "Something went wrong here; the log of the site says what.");
+    });
+  }
 
   const { hostname, port } = services.config.admin.listen;
   const quiet = { onListen: () => {} };
@@ -94,7 +100,8 @@ function watching(services: SiteServices, status: () => SiteStatus): Hono {
 }
 
 async function enrol(services: SiteServices, request: Request): Promise<Response> {
-  const { kind, id, ttl } = await request.json() as Record<string, unknown>;
+  const asked = await request.json().catch(() => null) as Record<string, unknown> | null;
+  const { kind, id, ttl } = asked ?? {};
   if (!isPeerKind(kind) || typeof id !== "string" || typeof ttl !== "number") {
     return problem(400, "bad_request", "Expected kind, id and ttl in milliseconds.");
   }

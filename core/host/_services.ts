@@ -1,6 +1,6 @@
 /**
- * The services of one site, each opened on first need and shared by all roles. They are undone in the
- * reverse order of their opening, after the roles.
+ * The services of one site, each opened on first need and shared by all roles. They close in the
+ * reverse order of their opening, after the roles have stopped.
  */
 import { join } from "node:path";
 import { readFileSync } from "node:fs";
@@ -24,7 +24,7 @@ import { openPeers, peerMigrations, type Peers } from "../services/peers/mod.ts"
 import { sealerOf } from "../services/sealing.ts";
 import type { SiteConfig } from "./config/mod.ts";
 
-export class SiteServices {
+export class SiteServices implements AsyncDisposable {
   readonly config: SiteConfig;
   readonly site: Id;
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export class SiteServices {
   readonly metrics = new MetricsRegistry();
   readonly bus: EventBus;
   readonly health: Health;
-  readonly #stack: AsyncDisposableStack;
+  readonly #open = new AsyncDisposableStack();
   #db: Promise<OpenDatabase> | undefined;
   #mqtt: Promise<MqttService> | undefined;
   #peers: Promise<Peers> | undefined;
@@ -41,11 +41,10 @@ export class SiteServices {
   #listening: Listen | undefined;
 
   /** @throws IdentityError when the data directory is of no use */
-  constructor(config: SiteConfig, options: { clock: Clock; stack: AsyncDisposableStack }) {
+  constructor(config: SiteConfig, options: { clock: Clock }) {
     this.config = config;
     this.site = parseId(config.site);
     this.clock = options.clock;
-    this.#stack = options.stack;
     this.health = new Health(this.log("health"));
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
     this.identity = openIdentity(this.suite, config.data_dir);
@@ -62,7 +61,7 @@ export class SiteServices {
         onState: (trouble) =>
           this.health.report("database", trouble === null ? "ok" : "degraded", trouble ?? ""),
       });
-      this.#stack.use(db);
+      this.#open.use(db);
       await db.migrate("core", [...auditMigrations, ...peerMigrations]);
       return db;
     })();
@@ -94,7 +93,7 @@ export class SiteServices {
         ...(username !== undefined && { username }),
         ...(password_file !== undefined && { password: readSecret(password_file) }),
       });
-      this.#stack.use(mqtt);
+      this.#open.use(mqtt);
       return mqtt;
     })();
   }
@@ -103,12 +102,18 @@ export class SiteServices {
     return this.#http ??= openHttp({ listen: this.config.http.listen, log: this.log("http") });
   }
 
-  /** Opens the public listener if a role needed it; it closes before any role stops. */
+  /** Opens the public listener if a role needed it. */
   async listen(): Promise<Listen | undefined> {
-    if (this.#http === undefined) return undefined;
-    this.#listening = await this.#http.listen();
-    this.#stack.use(this.#http);
-    return this.#listening;
+    return this.#listening = await this.#http?.listen();
+  }
+
+  /** Takes no more requests: the first thing to do when the site stops. */
+  async stopListening(): Promise<void> {
+    await this.#http?.[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#open.disposeAsync();
   }
 
   /** Where a peer of this kind reaches the site: the broker for small devices, else HTTP. */

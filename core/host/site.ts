@@ -34,7 +34,7 @@ export async function startSite(
   const clock = options.clock ?? Date.now;
   const stopping = new AbortController();
   await using stack = new AsyncDisposableStack();
-  const services = new SiteServices(config, { clock, stack });
+  const services = stack.use(new SiteServices(config, { clock }));
   const started = clock();
   const listening: { http?: Listen } = {};
   const admin = stack.use(
@@ -51,12 +51,15 @@ export async function startSite(
   );
   const up = services.metrics.scoped("host").gauge("edgeward_up", "1 once every role has started");
   up.set(0);
+  const roles = stack.use(new AsyncDisposableStack());
+  // whatever ends the site, its roles hear of it before they are undone
+  stack.defer(() => stopping.abort());
   for (const role of config.roles) {
-    stack.use(await startRole(role, services, stopping.signal));
+    roles.use(await startRole(role, services, stopping.signal));
   }
   const http = await services.listen();
   if (http !== undefined) listening.http = http;
-  stack.defer(() => stopping.abort());
+  stack.defer(() => services.stopListening());
   up.set(1);
 
   const running = stack.move();

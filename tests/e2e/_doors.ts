@@ -15,7 +15,12 @@ export interface Door extends AsyncDisposable {
   refused(frame: Uint8Array): Promise<void>;
 }
 
-export type OpenDoor = (site: TestSite, purpose: Purpose, device: string) => Promise<Door>;
+/** Opens a door for a device; `url` is its enrolment's, which only MQTT needs. */
+export type OpenDoor = (
+  site: TestSite,
+  purpose: Purpose,
+  device: { readonly id: string; readonly url: string },
+) => Promise<Door>;
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -47,10 +52,9 @@ export const httpDoor: OpenDoor = (site, purpose) => {
   });
 };
 
-export const mqttDoor: OpenDoor = async (site, purpose, device) => {
-  const { url } = await site.site.enrol("meter", "nobody", { ttl: 1 });
-  const mqtt = await connectMqtt({ url, clientId: device, log });
-  const topics = sessionTopics(purpose, device);
+export const mqttDoor: OpenDoor = async (site, purpose, { id, url }) => {
+  const mqtt = await connectMqtt({ url, clientId: id, log });
+  const topics = sessionTopics(purpose, id);
   const inbox: Uint8Array[] = [];
   await mqtt.subscribe(topics.down, ({ payload }) => void inbox.push(payload));
   const send = (frame: Uint8Array) =>

@@ -2,6 +2,7 @@
  * The program as its users start it: from source under the runtime that runs the tests, or as the
  * compiled binary. It is a process of its own, so what a test sees of it is what a user sees.
  */
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -24,7 +25,7 @@ export const source: Program = {
 /** The compiled binary to test: the one that is named, in CI else the one that was just built. */
 export const binary: Program | undefined = (() => {
   const path = Deno.env.get("EDGEWARD_BINARY") ?? (isCi ? `${root}dist/edgeward` : undefined);
-  return path === undefined ? undefined : { path, leading: [] };
+  return path === undefined ? undefined : { path: resolve(path), leading: [] };
 })();
 
 /** Real measurements of a household, kept beside the repository. */
@@ -52,20 +53,21 @@ export async function run(
   surroundings: Surroundings & { program?: Program } = {},
 ): Promise<Outcome> {
   const { program = source, ...options } = surroundings;
-  const { code, stdout, stderr } = await command(program, args, options).output();
+  const { code, stdout, stderr } = await command(program, args, options, "piped").output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
 /** Starts the program and leaves it running; whoever calls ends it, and reads or cancels stderr. */
 export function spawn(args: readonly string[], options: Surroundings = {}): Deno.ChildProcess {
-  return command(source, args, options).spawn();
+  return command(source, args, options, "null").spawn();
 }
 
 function command(
   { path, leading }: Program,
   args: readonly string[],
   { cwd = root, env = {}, clearEnv = false }: Surroundings,
+  stdout: "piped" | "null",
 ): Deno.Command {
   return new Deno.Command(path, {
     args: [...leading, ...args],
@@ -73,7 +75,7 @@ function command(
     clearEnv,
     env: clearEnv ? { ...env } : { NO_COLOR: "1", ...env },
     stdin: "null",
-    stdout: "piped",
+    stdout,
     stderr: "piped",
   });
 }

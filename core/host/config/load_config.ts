@@ -20,6 +20,7 @@ import { type hostSchema, siteSchema } from "./_site_schema.ts";
 import { isTable } from "./_wording.ts";
 
 const maxBytes = 1 << 20;
+const tomlHint = 'a line is key = "text", key = 5 or [table]; a comment begins with #';
 
 /** A role that the configuration switches on. */
 export interface EnabledRole {
@@ -92,13 +93,16 @@ function parseToml(text: string, file: string): Record<string, unknown> {
     return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) {
-      throw new ConfigError("config_syntax", `${file}: cannot parse TOML`, { file });
+      throw new ConfigError("config_syntax", `${file}: cannot parse TOML`, {
+        file,
+        hint: tomlHint,
+      });
     }
     // The message goes on to quote the lines around the mistake, and with them secrets.
     const reason = error.message.split("\n")[0]!.replace(/^Invalid TOML document: /, "");
     const { line, column } = error;
     const message = `${file}:${line}:${column}: cannot parse TOML: ${reason}`;
-    throw new ConfigError("config_syntax", message, { file, line, column });
+    throw new ConfigError("config_syntax", message, { file, line, column, hint: tomlHint });
   }
 }
 

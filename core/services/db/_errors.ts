@@ -1,12 +1,13 @@
 /**
- * Database errors without values. drizzle puts every bound parameter into its message, and a bound
- * parameter may be a key: what leaves this folder says what failed, never with what.
+ * Database errors without values. drizzle puts every bound parameter into its message, SQLite quotes
+ * what it could not read, and both may be a key: what leaves this folder says what kind of failure it
+ * was, never with what.
  */
 import { CodedError } from "../../base/errors.ts";
 
 export type DatabaseErrorCode =
   | "db_busy"
-  | "db_full" // the disk is full
+  | "db_full" // the disk is full, or fails
   | "db_read_only"
   | "db_damaged"
   | "db_constraint"
@@ -17,43 +18,48 @@ export class DatabaseError extends CodedError<DatabaseErrorCode> {
   override readonly name = "DatabaseError";
 }
 
-const meanings: readonly (readonly [RegExp, DatabaseErrorCode, string])[] = [
-  [/SQLITE_BUSY|SQLITE_LOCKED|database is locked/, "db_busy", "another process holds its lock"],
-  [/SQLITE_FULL|disk is full/, "db_full", "the disk is full"],
-  [/SQLITE_IOERR/, "db_full", "the disk does not take or give data"],
-  [/SQLITE_READONLY|SQLITE_PERM|readonly database/, "db_read_only", "it cannot be written"],
-  [/SQLITE_CANTOPEN|unable to open/, "db_read_only", "the file cannot be opened"],
-  [/SQLITE_CORRUPT|SQLITE_NOTADB|malformed|not a database/, "db_damaged", "the file is damaged"],
-  [/SQLITE_CONSTRAINT/, "db_constraint", "a constraint refuses the change"],
-  [/CLIENT_CLOSED|client is closed/, "db_closed", "it is closed"],
+/** From the driver's code, by its beginning, to ours with its sentence and the next step. */
+const meanings: readonly (readonly [string, DatabaseErrorCode, string, string?])[] = [
+  ["SQLITE_BUSY", "db_busy", "another process holds its lock"],
+  ["SQLITE_LOCKED", "db_busy", "another process holds its lock"],
+  ["SQLITE_FULL", "db_full", "the disk is full", "make room on the disk of data_dir"],
+  ["SQLITE_IOERR", "db_full", "the disk does not take or give data", "check the disk of data_dir"],
+  ["SQLITE_READONLY", "db_read_only", "it cannot be written", "data_dir must be writable"],
+  ["SQLITE_PERM", "db_read_only", "it cannot be written", "data_dir must be writable"],
+  ["SQLITE_CANTOPEN", "db_read_only", "the file cannot be opened", "data_dir must be writable"],
+  ["SQLITE_CORRUPT", "db_damaged", "the file is damaged", "restore data_dir from a backup"],
+  ["SQLITE_NOTADB", "db_damaged", "the file is damaged", "restore data_dir from a backup"],
+  ["SQLITE_CONSTRAINT", "db_constraint", "a constraint refuses the change"],
+  ["CLIENT_CLOSED", "db_closed", "it is closed"],
 ];
+
+/** Said before a statement runs, of its text alone: it names tables and columns, never a value. */
+const aboutTheStatement =
+  /^SQLITE_ERROR: (no such (?:table|column): [\w.]+|near "\w+": syntax error)$/;
 
 /** Errors that are not the database's pass unchanged. */
 export function withoutValues(error: unknown): unknown {
-  const texts: string[] = [];
-  let foreign = true;
+  const isOurs = /Libsql|Sqlite|Drizzle/;
+  let driverError = false;
   for (let e: unknown = error; e instanceof Error; e = e.cause) {
     if (e instanceof DatabaseError) return e;
-    if (/Libsql|Sqlite|Drizzle/i.test(e.constructor.name + e.name)) foreign = false;
-    const code = (e as { code?: unknown }).code;
-    // the driver's own message has no values in it; drizzle's has
-    texts.push(
-      `${typeof code === "string" ? code : ""} ${
-        /Drizzle/.test(e.constructor.name + e.name) ? "" : e.message
-      }`,
-    );
+    driverError ||= isOurs.test(e.constructor.name) || isOurs.test(e.name);
+    const { code } = e as { code?: unknown };
+    const meaning = meanings.find(([known]) => typeof code === "string" && code.startsWith(known));
+    if (meaning !== undefined) return databaseError(meaning[1], meaning[2], meaning[3]);
+    const complaint = aboutTheStatement.exec(e.message)?.[1];
+    if (driverError && complaint !== undefined) return databaseError("db_failed", complaint);
   }
-  if (foreign) return error;
-  const text = texts.join(" ");
-  const [, code, why] = meanings.find(([pattern]) => pattern.test(text)) ??
-    [/$/, "db_failed" as const, statementTrouble(text)];
-  return new DatabaseError(code, `Cannot use the database: ${why}`);
+  return driverError ? databaseError("db_failed", "a statement failed") : error;
 }
 
-/** SQLite's complaint about the text of a statement names tables and columns only. */
-function statementTrouble(text: string): string {
-  return /no such (table|column): \w+|near "\w{1,20}": syntax error|has no column named \w+/.exec(
-    text,
-  )?.[0] ??
-    "a statement failed";
+/** What stopped the database from opening: the driver has no code for that. */
+export function openingError(error: unknown): unknown {
+  const known = withoutValues(error);
+  if (known instanceof DatabaseError) return known;
+  return databaseError("db_read_only", "the file cannot be opened", "data_dir must be writable");
+}
+
+function databaseError(code: DatabaseErrorCode, why: string, hint?: string): DatabaseError {
+  return new DatabaseError(code, `Cannot use the database: ${why}`, hint ? { hint } : {});
 }

@@ -7,7 +7,7 @@
  */
 import { type Client, createClient } from "@libsql/client";
 import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
-import { withoutValues } from "./_errors.ts";
+import { openingError, withoutValues } from "./_errors.ts";
 import { migrate, type Migration } from "./_migrations.ts";
 import { WriteQueue } from "./_write_queue.ts";
 
@@ -51,7 +51,7 @@ export async function openDatabase(options: {
     reader = createClient({ url, concurrency: 4, timeout: lockTimeout });
   } catch (error) {
     writer?.close();
-    throw withoutValues(error);
+    throw openingError(error);
   }
   return new EmbeddedDatabase(writer, reader, options.onState ?? (() => {}));
 }
