@@ -1,11 +1,12 @@
 /** Writing a small file so that after a crash it holds either its old contents or its new ones. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Writes beside the file, syncs, renames over it and syncs the directory. */
 export function writeDurably(file: string, text: string, mode: number): void {
   const temporary = `${file}.new`;
-  const handle = openSync(temporary, "w", mode);
+  rmSync(temporary, { force: true });
+  const handle = openSync(temporary, "wx", mode);
   try {
     writeSync(handle, text);
     fsyncSync(handle);

@@ -16,6 +16,7 @@ export type SessionErrorCode =
   | "forged" // the tag does not verify
   | "replayed" // older than the window, or a used sequence number with other bytes
   | "out_of_generation" // sealed under a key generation that is neither previous, current nor next
+  | "ended" // its keys have been wiped
   | "exhausted"; // no sequence numbers left
 
 export class SessionError extends CodedError<SessionErrorCode> {
@@ -46,6 +47,7 @@ export class Session {
   readonly #receiver: Receiver;
   readonly #clock: Clock;
   readonly #began: number;
+  #wiped = false;
 
   constructor(suite: Suite, result: HandshakeResult, clock: Clock) {
     this.#clock = clock;
@@ -63,11 +65,13 @@ export class Session {
 
   /** Seals the next data frame. @throws SessionError "exhausted" */
   seal(plaintext: Uint8Array): Uint8Array {
+    this.#live();
     return this.#sender.seal(this.id, plaintext);
   }
 
   /** Opens a data frame of this session. @throws SessionError */
   open(frame: Frame): Opened {
+    this.#live();
     return this.#receiver.open(frame);
   }
 
@@ -78,8 +82,13 @@ export class Session {
 
   /** Overwrites the keys. The session is of no use afterwards. */
   wipe(): void {
+    this.#wiped = true;
     this.#sender.wipe();
     this.#receiver.wipe();
+  }
+
+  #live(): void {
+    if (this.#wiped) throw new SessionError("ended", "Cannot use the session: it has ended");
   }
 }
 

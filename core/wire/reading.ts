@@ -125,6 +125,7 @@ export function decodeReceipt(bytes: Uint8Array): Receipt {
       accepted: map.integer("accepted", 0, maxBatch),
       duplicates: map.integer("duplicates", 0, maxBatch),
       refused: map.array("refused", maxBatch).map((item) => {
+        if (!Array.isArray(item) || item.length !== 2) throw malformed();
         const [seq, reason] = item as [number, ReadingRefusal];
         if (!Number.isSafeInteger(seq) || !readingRefusals.includes(reason)) throw malformed();
         return { seq, reason };

@@ -72,6 +72,7 @@ export function decodeSummariesAnswer(bytes: Uint8Array): SummariesAnswer {
   return decoded(bytes, (map) => ({
     head: readHead(map),
     refused: map.array("refused", maxStatements).map((item) => {
+      if (!Array.isArray(item) || item.length !== 2) throw malformed();
       const [index, reason] = item as [number, string];
       if (!Number.isInteger(index) || typeof reason !== "string") throw malformed();
       return { index, reason };

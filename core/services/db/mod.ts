@@ -90,6 +90,8 @@ class EmbeddedDatabase implements OpenDatabase {
     this.#closed ??= (async () => {
       await this.#queue.close();
       this.#reader.close();
+      // what is in the write-ahead log goes into the file, which is then whole by itself
+      await this.#writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").catch(() => {});
       this.#writer.close();
     })();
     return this.#closed;

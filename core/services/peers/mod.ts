@@ -121,6 +121,7 @@ export function openPeers(options: {
           detail: { kind },
         });
       });
+      for (const watcher of watchers) watcher(kind, id);
       return { code, site, url, noiseKey: options.noiseKey, expires };
     },
 

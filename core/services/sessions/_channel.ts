@@ -69,16 +69,25 @@ export interface Transport extends AsyncDisposable {
 
 interface Waiting {
   readonly resolve: (message: Message | "lost") => void;
+  /** The highest number heard when the call was sealed: its answer has a higher one. */
+  readonly heard: number;
 }
 
 interface Open {
   readonly session: Session;
+  /** Calls by their sequence numbers, oldest first. */
   readonly waiting: Map<number, Waiting>;
+  /** The highest sequence number of the other side that has opened here. */
+  heard: number;
 }
 
-/** Frames in flight stay well inside the receiver's window of 64. */
+/** Frames in flight stay well inside the windows of 64 on both sides. */
 const inFlight = 48;
+const answersAhead = 60;
+/** How long to wait for an answer before repeating, and after a failure to send. */
 const firstRepeat = 2_000;
+const firstRetry = 250;
+const longestRetry = 5_000;
 const handshakeTime = 5_000;
 
 export class SessionChannel implements Channel {
@@ -104,13 +113,14 @@ export class SessionChannel implements Channel {
 
   async call(body: Uint8Array, { within = 30_000 } = {}): Promise<Uint8Array> {
     const deadline = performance.now() + within;
-    for (let wait = 250;; wait = Math.min(wait * 2, 5_000)) {
+    for (let wait = firstRetry;; wait = Math.min(wait * 2, longestRetry)) {
       try {
-        const open = await this.#connected();
+        const open = await this.#until(deadline, this.#connected());
         const reply = await this.#exchange(open, { kind: "call", body }, deadline);
         if (reply !== "lost") return answerOf(reply);
       } catch (error) {
-        const again = error instanceof ChannelError && error.code === "unreachable";
+        const again = isUnreachable(error) ||
+          error instanceof ChannelError && error.code === "no_answer";
         if (!again || performance.now() + wait >= deadline) throw error;
         await this.#sleep(wait * (0.5 + Math.random()));
       }
@@ -133,7 +143,11 @@ export class SessionChannel implements Channel {
   /** The open session, or a new one; one handshake at a time. */
   async #connected(): Promise<Open> {
     if (this.#closing.signal.aborted) throw closedError();
-    if (this.#open?.session.expired) this.#open = undefined;
+    if (this.#open?.session.expired) {
+      const old = this.#open;
+      this.#open = undefined;
+      this.#lose(old);
+    }
     if (this.#open !== undefined && this.#opening === undefined) return this.#open;
     this.#opening ??= this.#handshake().finally(() => this.#opening = undefined);
     return await this.#opening;
@@ -157,7 +171,9 @@ export class SessionChannel implements Channel {
       try {
         resolve(initiator.finish(frame));
       } catch (error) {
-        reject(error);
+        // forged or damaged on the way: the initiator is used up, the next attempt makes another
+        this.#caller.log.debug("message 2 ignored", { error });
+        reject(noAnswer(this.#remote));
       }
     };
     this.#transport.send(initiator.message1, this.#receive).catch(reject);
@@ -167,7 +183,7 @@ export class SessionChannel implements Channel {
       this.#message2 = undefined;
     });
 
-    const open: Open = { session, waiting: new Map() };
+    const open: Open = { session, waiting: new Map(), heard: -1 };
     const previous = this.#open;
     this.#open = open;
     try {
@@ -191,38 +207,49 @@ export class SessionChannel implements Channel {
     answerOf(reply);
   }
 
-  /** Sends a message and waits for what answers it; "lost" when its session is no more. */
+  /**
+   * Sends a message, again and again in the same bytes, and waits for what answers it; "lost" when
+   * its session is no more. A frame whose sending failed may have arrived all the same.
+   */
   async #exchange(open: Open, message: Message, deadline: number): Promise<Message | "lost"> {
-    while (this.#isFull(open)) {
-      await new Promise<void>((resolve) => this.#room.push(resolve));
-      if (this.#open !== open) return "lost";
+    while (isFull(open)) {
+      await this.#until(deadline, new Promise<void>((resolve) => this.#room.push(resolve)));
     }
+    if (this.#open !== open) return "lost";
     const seq = open.session.nextSeq;
     const frame = open.session.seal(encodeMessage(message));
-    const { promise, resolve, reject } = Promise.withResolvers<Message | "lost">();
-    open.waiting.set(seq, { resolve });
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const { promise: reply, resolve } = Promise.withResolvers<Message | "lost">();
+    open.waiting.set(seq, { resolve, heard: open.heard });
+    let trouble = noAnswer(this.#remote);
+    let [repeat, retry] = [firstRepeat, firstRetry];
     try {
-      for (let repeat = firstRepeat;; repeat *= 2) {
-        const timeout = Math.min(repeat, deadline - performance.now());
-        if (timeout <= 0) throw noAnswer(this.#remote);
-        this.#transport.send(frame, this.#receive).catch(reject);
-        const again = new Promise<undefined>((resolve) =>
-          timer = setTimeout(() => resolve(undefined), timeout)
+      while (true) {
+        const left = deadline - performance.now();
+        if (left <= 0) throw trouble;
+        const failure = Promise.withResolvers<{ failed: unknown }>();
+        this.#transport.send(frame, this.#receive)
+          .catch((failed) => failure.resolve({ failed }));
+        const outcome = await soon<Message | "lost" | { failed: unknown }>(
+          Math.min(repeat, left),
+          reply,
+          failure.promise,
         );
-        const reply = await Promise.race([promise, again]);
-        if (reply !== undefined) return reply;
+        if (outcome === undefined) {
+          repeat *= 2;
+        } else if (outcome === "lost" || !("failed" in outcome)) {
+          return outcome;
+        } else {
+          if (!isUnreachable(outcome.failed)) throw outcome.failed;
+          trouble = outcome.failed;
+          const late = await soon(Math.min(retry * (0.5 + Math.random()), left), reply);
+          if (late !== undefined) return late;
+          retry = Math.min(retry * 2, longestRetry);
+        }
       }
     } finally {
-      clearTimeout(timer);
       open.waiting.delete(seq);
       for (const resume of this.#room.splice(0)) resume();
     }
-  }
-
-  #isFull(open: Open): boolean {
-    const oldest = open.waiting.keys().next().value;
-    return oldest !== undefined && open.session.nextSeq - oldest >= inFlight;
   }
 
   readonly #receive = (bytes: Uint8Array): void => {
@@ -233,8 +260,9 @@ export class SessionChannel implements Channel {
       if (open === undefined || toHex(frame.session) !== toHex(open.session.id)) return;
       if (frame.type === FrameType.unknown) return this.#startOver(open);
       if (frame.type !== FrameType.data) return;
-      const { plaintext, duplicate } = open.session.open(frame);
+      const { seq, plaintext, duplicate } = open.session.open(frame);
       if (duplicate) return;
+      open.heard = Math.max(open.heard, seq);
       const message = decodeMessage(plaintext);
       if ("to" in message) open.waiting.get(message.to)?.resolve(message);
     } catch (error) {
@@ -246,7 +274,10 @@ export class SessionChannel implements Channel {
   #startOver(open: Open): void {
     if (this.#opening !== undefined || this.#open !== open) return;
     this.#opening = this.#sleep(Math.random() * 1_000)
-      .then(() => this.#handshake())
+      .then(() => {
+        if (this.#closing.signal.aborted) throw closedError();
+        return this.#handshake();
+      })
       .finally(() => this.#opening = undefined);
     this.#opening.catch(() => {
       // whoever waits starts over by itself and meets the reason
@@ -260,9 +291,42 @@ export class SessionChannel implements Channel {
     for (const resume of this.#room.splice(0)) resume();
   }
 
+  /** @throws ChannelError "no_answer" at the deadline */
+  async #until<T>(deadline: number, promise: Promise<T>): Promise<T> {
+    const kept = promise.then((value) => ({ value }));
+    const outcome = await soon(deadline - performance.now(), kept);
+    if (outcome === undefined) throw noAnswer(this.#remote);
+    return outcome.value;
+  }
+
   async #sleep(milliseconds: number): Promise<undefined> {
     await pause(milliseconds, this.#closing.signal);
   }
+}
+
+/** Whether one more call could push an answer that is still to come out of a window. */
+function isFull({ waiting, session, heard }: Open): boolean {
+  const [oldest] = waiting;
+  if (oldest === undefined) return false;
+  const [seq, call] = oldest;
+  return session.nextSeq - seq >= inFlight || heard - call.heard + waiting.size >= answersAhead;
+}
+
+/** What comes first, or undefined when the time is over before. */
+async function soon<T>(milliseconds: number, ...promises: Promise<T>[]): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([...promises, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function isUnreachable(error: unknown): error is ChannelError {
+  return error instanceof ChannelError && error.code === "unreachable";
 }
 
 function answerOf(message: Message): Uint8Array {

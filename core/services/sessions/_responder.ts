@@ -73,6 +73,8 @@ export class Responder {
   readonly #unknownSaid = new Map<string, number>();
   readonly #refused;
   readonly #unwatch: () => void;
+  /** How often a peer has ceased to be what it was: what was looked up before is looked up again. */
+  #changes = 0;
 
   constructor(options: ResponderOptions) {
     this.purpose = options.purpose;
@@ -82,6 +84,7 @@ export class Responder {
       "Session frames that were refused, by reason",
     );
     this.#unwatch = options.peers.watch((kind, id) => {
+      this.#changes++;
       if (kind === initiators[this.purpose]) this.#forgetDevice(id);
     });
   }
@@ -127,7 +130,11 @@ export class Responder {
     const repeated = this.#unconfirmed(id).find((live) => live.message1 === message1);
     if (repeated !== undefined) return repeated.message2;
 
+    const changes = this.#changes;
     const peer = await peers.find(initiators[this.purpose], id);
+    if (changes !== this.#changes) return await this.#handshake(bytes, frame, device);
+    const meanwhile = this.#unconfirmed(id).find((live) => live.message1 === message1);
+    if (meanwhile !== undefined) return meanwhile.message2;
     if (peer === null) throw new RefusedFrame("unknown_peer", "The peer is not enrolled");
     if (peer.state === "revoked") throw new RefusedFrame("revoked", "The peer is revoked");
     if (peer.state === "enrolled" && clock() > peer.codeExpires) {

@@ -1,0 +1,218 @@
+/**
+ * The answering side of a session for the tests of this folder: a responder over peers that live in
+ * memory, which can forget everything but its keys, as a restart does; and a line to it that loses,
+ * repeats, delays and alters what it carries.
+ */
+import { toHex } from "../../base/bytes.ts";
+import { type Id, parseId } from "../../base/id.ts";
+import { FrameType } from "../../trust/frame.ts";
+import { pskFromCode } from "../../trust/handshake.ts";
+import { nativeSuite } from "../crypto_native.ts";
+import type { Log } from "../logging.ts";
+import { MetricsRegistry } from "../metrics.ts";
+import { type Peer, PeerError, type Peers } from "../peers/mod.ts";
+import { type Caller, type Channel, SessionChannel, type Transport } from "./_channel.ts";
+import { type Handler, Responder } from "./_responder.ts";
+
+export const suite = nativeSuite();
+export const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const device = parseId("m-1");
+
+/** A site that answers calls of meters; what it gets wrong shows in `refused`. */
+export class FakeSite {
+  readonly id = parseId("site-1");
+  readonly peers: MemoryPeers = new MemoryPeers();
+  readonly staticKey = suite.x25519.keyPair();
+  readonly #handler: Handler;
+  readonly #clock: () => number;
+  readonly #metrics = new MetricsRegistry();
+  responder: Responder;
+
+  constructor(handler: Handler, clock: () => number = Date.now) {
+    this.#handler = handler;
+    this.#clock = clock;
+    this.responder = this.#start();
+  }
+
+  /** What every session of the process before is worth now: nothing. */
+  restart(): void {
+    this.responder.close();
+    this.responder = this.#start();
+  }
+
+  /** How often frames were refused, by reason. */
+  async refused(): Promise<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    const text = await this.#metrics.text();
+    for (const [, reason, n] of text.matchAll(/_refused_total{.*reason="(\w+)".*} (\d+)/g)) {
+      counts[reason!] = Number(n);
+    }
+    return counts;
+  }
+
+  /** Enrols a meter, and gives the code. */
+  enrol(id: Id = device): Uint8Array {
+    const code = suite.randomBytes(16);
+    this.peers.put({
+      kind: "meter",
+      id,
+      state: "enrolled",
+      noiseKey: null,
+      signKey: null,
+      psk: pskFromCode(suite, code, { site: this.id, device: id }),
+      codeExpires: Number.MAX_SAFE_INTEGER,
+    });
+    return code;
+  }
+
+  /** A channel of an enrolled meter that goes over the line. */
+  channel(transport: Transport, code: Uint8Array, caller: Partial<Caller> = {}): Channel {
+    const remote = {
+      site: this.id,
+      url: "memory:",
+      noiseKey: this.staticKey.publicKey,
+      code,
+    };
+    return new SessionChannel(remote, {
+      suite,
+      device,
+      staticKey: suite.x25519.keyPair(),
+      signKey: suite.ed25519.signer().publicKey,
+      purpose: "meter",
+      clock: this.#clock,
+      log,
+      ...caller,
+    }, transport);
+  }
+
+  #start(): Responder {
+    return new Responder({
+      suite,
+      site: this.id,
+      staticKey: this.staticKey,
+      purpose: "meter",
+      handler: this.#handler,
+      peers: this.peers,
+      clock: this.#clock,
+      log,
+      metrics: this.#metrics.scoped("fog-aggregator"),
+    });
+  }
+}
+
+/** Rows of peers in memory; `beforeFind` is awaited by everyone who looks one up. */
+export class MemoryPeers implements Peers {
+  readonly #rows = new Map<Id, Peer>();
+  readonly #watchers = new Set<(kind: Peer["kind"], id: Id) => void>();
+  beforeFind: Promise<void> = Promise.resolve();
+
+  put(peer: Peer): void {
+    this.#rows.set(peer.id, peer);
+  }
+
+  enrol(): never {
+    throw new Error("Not used here");
+  }
+
+  async find(_kind: Peer["kind"], id: Id): Promise<Peer | null> {
+    const row = this.#rows.get(id) ?? null;
+    await this.beforeFind;
+    return row;
+  }
+
+  bind(peer: Peer, keys: { noiseKey: Uint8Array; signKey: Uint8Array }): Promise<Peer> {
+    if (this.#rows.get(peer.id)?.state !== "enrolled") {
+      return Promise.reject(new PeerError("peer_bound", "Its code was used"));
+    }
+    const bound: Peer = { ...peer, ...keys, state: "approved" };
+    this.#rows.set(peer.id, bound);
+    return Promise.resolve(bound);
+  }
+
+  revoke(kind: Peer["kind"], text: string): Promise<void> {
+    const id = parseId(text);
+    this.#rows.set(id, { ...this.#rows.get(id)!, state: "revoked" });
+    for (const watcher of this.#watchers) watcher(kind, id);
+    return Promise.resolve();
+  }
+
+  watch(watcher: (kind: Peer["kind"], id: Id) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+}
+
+/** How likely each thing happens to a frame on its way, in [0, 1). */
+export interface Faults {
+  readonly loss: number;
+  readonly repeat: number;
+  readonly corrupt: number;
+  /** Milliseconds that a frame may take: with it frames overtake each other. */
+  readonly delay: number;
+  /** In [0, 1), seeded. */
+  readonly random: () => number;
+}
+
+/** A line to a site that does to frames what networks do. */
+export class LossyLine implements Transport {
+  readonly #site: FakeSite;
+  readonly #faults: Faults;
+  /** Data frames as they were sent, each time. */
+  readonly sent: { readonly session: string; readonly seq: number }[] = [];
+  /** What came back for good, unaltered or not. */
+  received = 0;
+
+  constructor(site: FakeSite, faults: Faults) {
+    this.#site = site;
+    this.#faults = faults;
+  }
+
+  send(frame: Uint8Array, receive: (bytes: Uint8Array) => void): Promise<void> {
+    if (frame[1] === FrameType.data) {
+      const seq = Number(new DataView(frame.slice(10, 18).buffer).getBigUint64(0));
+      this.sent.push({ session: toHex(frame.subarray(2, 10)), seq });
+    }
+    this.#carry(frame, async (arrived) => {
+      const answer = await this.#site.responder.receive(arrived, device).catch(() => null);
+      if (answer === null) return;
+      this.#carry(answer, (arrived) => {
+        this.received++;
+        receive(arrived);
+      });
+    });
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #carry(frame: Uint8Array, deliver: (frame: Uint8Array) => unknown): void {
+    const { loss, repeat, corrupt, delay, random } = this.#faults;
+    const copies = random() < repeat ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      if (random() < loss) continue;
+      const arrived = frame.slice();
+      if (random() < corrupt) arrived[Math.floor(random() * frame.length)]! ^= 1 + random() * 255;
+      setTimeout(() => void deliver(arrived), random() * delay);
+    }
+  }
+}
+
+/** A line that carries everything at once, unless the test steps in. */
+export function directLine(
+  site: FakeSite,
+  intercept: (
+    frame: Uint8Array,
+    deliver: () => Promise<Uint8Array | null>,
+  ) => Promise<Uint8Array | null> = (_frame, deliver) => deliver(),
+): Transport {
+  return {
+    async send(frame, receive) {
+      const deliver = () => site.responder.receive(frame, device).catch(() => null);
+      const answer = await intercept(frame, deliver);
+      if (answer !== null) receive(answer);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
