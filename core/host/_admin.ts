@@ -102,8 +102,8 @@ function watching(services: SiteServices, status: () => SiteStatus): Hono {
 async function enrol(services: SiteServices, request: Request): Promise<Response> {
   const asked = await request.json().catch(() => null) as Record<string, unknown> | null;
   const { kind, id, ttl } = asked ?? {};
-  if (!isPeerKind(kind) || typeof id !== "string" || typeof ttl !== "number") {
-    return problem(400, "bad_request", "Expected kind, id and ttl in milliseconds.");
+  if (!isPeerKind(kind) || typeof id !== "string" || !isLifetime(ttl)) {
+    return problem(400, "bad_request", "Expected kind, id and ttl in whole milliseconds.");
   }
   try {
     const peers = await services.peers();
@@ -115,6 +115,11 @@ async function enrol(services: SiteServices, request: Request): Promise<Response
       ...(error.hint !== undefined && { hint: error.hint }),
     });
   }
+}
+
+/** At most ten years. */
+function isLifetime(value: unknown): value is number {
+  return Number.isInteger(value) && value as number > 0 && value as number <= 3_652 * 86_400_000;
 }
 
 /** A socket file that nobody answers on is left from a crash; one that answers is in use. */

@@ -5,26 +5,26 @@
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
 import { pause } from "../../core/services/pause.ts";
-import { enrolMeters } from "../demo/meters.ts";
 import { Observer } from "../demo/observer.ts";
 import { type DemoSystem, startDemo } from "../demo/system.ts";
 import { WindowPrinter } from "../demo/window_printer.ts";
 import { configureLogging } from "../logging.ts";
-import { positiveNumber, wholeNumber } from "../options.ts";
+import { wholeNumber } from "../options.ts";
+import { enrolFleet } from "../simulate/enrol_fleet.ts";
 import { drainFleet, runFleet } from "../simulate/fleet.ts";
-import { loadSource, sourceOptions } from "../simulate/options.ts";
+import {
+  loadSource,
+  paceOf,
+  type SimulationOptions,
+  simulationOptions,
+} from "../simulate/options.ts";
 import { printJson, printLine, progress, warnLine } from "../terminal.ts";
 import { stopSignal } from "./run.ts";
 
-interface DemoOptions {
+interface DemoOptions extends SimulationOptions {
   readonly port: number;
   readonly dataDir?: string;
-  readonly household?: string;
-  readonly seed: number;
-  readonly speed: number;
-  readonly for?: number;
   readonly json?: true;
-  readonly quiet?: true;
 }
 
 const meterCount = 10;
@@ -34,13 +34,9 @@ const drainTime = 30_000;
 export function configure(command: Command): void {
   command.description("Run a whole system on this machine: fog, cloud, broker and ten meters.")
     .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_534), 8080)
-    .option("--data-dir <dir>", "keep the data here (default: a temporary directory)");
-  sourceOptions(command)
-    .option("--speed <n>", "minutes of load per minute", positiveNumber, 60)
-    .option("--for <seconds>", "stop after so many seconds (default: at Ctrl-C)", positiveNumber)
-    .option("--json", "print JSON lines")
-    .option("--quiet", "show no progress")
-    .action(demo);
+    .option("--data-dir <dir>", "keep the data here (default: a temporary directory)")
+    .option("--json", "print JSON lines");
+  simulationOptions(command, { speed: 60 }).action(demo);
 }
 
 async function demo(options: DemoOptions): Promise<void> {
@@ -49,12 +45,14 @@ async function demo(options: DemoOptions): Promise<void> {
   await using directory = await dataDirectory(options.dataDir);
   await using system = await startDemo({ dataDir: directory.path, port: options.port });
   using observer = new Observer(system);
-  await using fleet = await enrolMeters(system.fog, meterCount);
+  await using fleet = await enrolFleet({
+    count: meterCount,
+    enrol: (id) => system.fog.enrol("meter", id, { ttl: 3_600_000 }),
+  });
   if (!options.json) welcome(system);
 
   const began = Date.now();
-  const interval = 60_000 / options.speed;
-  const steps = options.for && Math.max(1, Math.round(options.for * 1000 / interval));
+  const pace = paceOf(options);
   const stopping = new AbortController();
   stopSignal().then(() => stopping.abort());
   await using shown = new WindowPrinter(observer, { json: options.json === true, since: began });
@@ -62,16 +60,15 @@ async function demo(options: DemoOptions): Promise<void> {
   const { steps: rows } = await runFleet({
     meters: fleet.meters,
     source,
-    interval,
-    ...(steps !== undefined && { steps }),
+    ...pace,
     signal: stopping.signal,
     onStep: (step, { sent, accepted }) => {
-      const end = steps === undefined ? "" : `/${steps}`;
+      const end = pace.steps === undefined ? "" : `/${pace.steps}`;
       line.show(`step ${step + 1}${end}  readings ${accepted}/${sent}  windows ${shown.count}`);
     },
   });
   // the last step lasts as long as the others
-  await pause(interval, stopping.signal);
+  await pause(pace.interval, stopping.signal);
   const seconds = Math.round((Date.now() - began) / 1000);
 
   line.show("draining …");

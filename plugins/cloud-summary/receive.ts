@@ -17,6 +17,10 @@ export function receiveUplink(host: Host, store: SummaryStore): Handler {
     "edgeward_summaries_total",
     "Summaries of fogs, by what became of them",
   );
+  const refusedCount = host.metrics.counter(
+    "edgeward_summaries_refused_total",
+    "Summaries of fogs that were not taken, by reason",
+  );
 
   return async (bytes, peer) => {
     const call = decodeUplinkCall(bytes);
@@ -35,13 +39,12 @@ export function receiveUplink(host: Host, store: SummaryStore): Handler {
     }
     const { head, outcomes } = await store.append(peer.id, links, host.clock());
     outcomes.forEach((outcome, index) => {
-      counted.add(1, { outcome });
-      const { summary } = links[index]!;
-      if (outcome === "stored") tell(summary);
       if (outcome === "gap" || outcome === "conflict") refused.push({ index, reason: outcome });
+      else counted.add(1, { outcome });
+      if (outcome === "stored") tell(links[index]!.summary);
     });
     for (const { index, reason } of refused) {
-      counted.add(1, { outcome: "refused" });
+      refusedCount.add(1, { reason });
       host.log.error("a summary was refused", { fog: peer.id, index, reason });
     }
     refused.sort((a, b) => a.index - b.index);

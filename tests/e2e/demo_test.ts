@@ -44,13 +44,10 @@ Deno.test({
 Deno.test({
   name: "edgeward demo does so as one binary, without Deno, npm or anything else around it" +
     (noHousehold ? " (skipped: the shared data folder is missing)" : "") +
-    (binary === undefined ? " (skipped: EDGEWARD_BINARY names no binary)" : ""),
+    (binary === undefined ? " (skipped: dist/edgeward is not built)" : ""),
   ignore: noHousehold || binary === undefined,
   async fn() {
-    assert.ok(
-      exists(binary!.path),
-      "there is no binary: set EDGEWARD_BINARY or build dist/edgeward",
-    );
+    assert.ok(exists(binary!.path), "there is no binary: deno task compile");
     await using folder = await temporaryFolder();
     const cwd = `${folder.path}/empty`;
     await Deno.mkdir(cwd);

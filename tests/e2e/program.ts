@@ -2,7 +2,6 @@
  * The program as its users start it: from source under the runtime that runs the tests, or as the
  * compiled binary. It is a process of its own, so what a test sees of it is what a user sees.
  */
-import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -22,10 +21,10 @@ export const source: Program = {
   leading: ["run", "--frozen", "-A", `${root}edge/main.ts`],
 };
 
-/** The compiled binary to test: the one that is named, in CI else the one that was just built. */
+/** What `deno task compile` made; in CI it must be there. */
 export const binary: Program | undefined = (() => {
-  const path = Deno.env.get("EDGEWARD_BINARY") ?? (isCi ? `${root}dist/edgeward` : undefined);
-  return path === undefined ? undefined : { path: resolve(path), leading: [] };
+  const path = `${root}dist/edgeward`;
+  return isCi || exists(path) ? { path, leading: [] } : undefined;
 })();
 
 /** Real measurements of a household, kept beside the repository. */
@@ -72,12 +71,21 @@ function command(
   return new Deno.Command(path, {
     args: [...leading, ...args],
     cwd,
-    clearEnv,
-    env: clearEnv ? { ...env } : { NO_COLOR: "1", ...env },
+    clearEnv: true,
+    env: { ...(clearEnv ? {} : inherited()), ...env },
     stdin: "null",
     stdout,
     stderr: "piped",
   });
+}
+
+/** The environment of the tests, but nothing that a configuration could be overridden with. */
+function inherited(): Record<string, string> {
+  const variables = Object.entries(Deno.env.toObject());
+  return {
+    ...Object.fromEntries(variables.filter(([name]) => !name.startsWith("EDGEWARD_"))),
+    NO_COLOR: "1",
+  };
 }
 
 /** Whether something is at the path. */

@@ -9,6 +9,7 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Secret } from "../../base/secret.ts";
 import type { Log } from "../logging.ts";
+import { pause } from "../pause.ts";
 import { backoff } from "./_backoff.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
@@ -223,18 +224,4 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
       log.error("MQTT state listener failed", { error: messageOf(thrown) });
     }
   }
-}
-
-/** Waits, or ends at once when the signal is aborted. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-  });
 }

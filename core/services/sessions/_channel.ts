@@ -86,6 +86,7 @@ const inFlight = 48;
 const answersAhead = 60;
 /** How long to wait for an answer before repeating, and after a failure to send. */
 const firstRepeat = 2_000;
+const longestRepeat = 10_000;
 const firstRetry = 250;
 const longestRetry = 5_000;
 const handshakeTime = 5_000;
@@ -235,7 +236,7 @@ export class SessionChannel implements Channel {
           failure.promise,
         );
         if (outcome === undefined) {
-          repeat *= 2;
+          repeat = Math.min(repeat * 2, longestRepeat);
         } else if (outcome === "lost" || !("failed" in outcome)) {
           return outcome;
         } else {
