@@ -144,12 +144,14 @@ async function markWindows(
     else newest.set(register, t);
   }
   if (late.length > 0) {
+    // one step in the index per late reading; without the hint SQLite walks the whole register
     const followers = await tx.all<{ start: number }>(sql`
       SELECT DISTINCT n.window_start AS start FROM json_each(${JSON.stringify(late)}) j
-      JOIN fog_aggregator_readings n ON n.register_id = j.value->>0 AND n.t = (
-        SELECT min(t) FROM fog_aggregator_readings
-        WHERE register_id = j.value->>0 AND t > j.value->>1
-      ) WHERE n.window_start IS NOT NULL`);
+      JOIN fog_aggregator_readings n INDEXED BY fog_aggregator_readings_by_time
+        ON n.register_id = j.value->>0 AND n.t = (
+          SELECT min(t) FROM fog_aggregator_readings INDEXED BY fog_aggregator_readings_by_time
+          WHERE register_id = j.value->>0 AND t > j.value->>1
+        ) WHERE n.window_start IS NOT NULL`);
     for (const { start } of followers) windows.add(start);
   }
   await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty)

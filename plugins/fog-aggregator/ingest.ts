@@ -23,7 +23,7 @@ interface Waiting {
 }
 
 /** Batches in one transaction at the most, and waiting at the most. */
-const groupLimit = 256;
+const groupLimit = 1_024;
 const waitingLimit = 4_096;
 
 export class Ingest {

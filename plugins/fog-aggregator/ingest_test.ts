@@ -45,8 +45,8 @@ Deno.test("Ingest.store() tells of windows only after their readings are on disk
   await withStore(async ({ store, db }) => {
     const seen: Promise<number>[] = [];
     const ingest = new Ingest(store, () => seen.push(count(db, "readings")));
-    await Promise.all(batches(300).map((b) => ingest.store(b)));
-    assert.deepEqual(await Promise.all(seen), [256, 300]);
+    await Promise.all(batches(1_100).map((b) => ingest.store(b)));
+    assert.deepEqual(await Promise.all(seen), [1_024, 1_100]);
   });
 });
 

@@ -72,8 +72,10 @@ export async function openStore(
   /** Per register, the latest time seen: a hint that saves looking for followers, never too low. */
   const newest = new Map<number, number>();
   const times = await db.read((q) =>
-    q.all<{ register: number; t: number }>(sql`SELECT register_id AS register, max(t) AS t
-      FROM fog_aggregator_readings GROUP BY register_id`)
+    q.all<{ register: number; t: number }>(sql`
+      SELECT g.id AS register, (
+        SELECT max(t) FROM fog_aggregator_readings WHERE register_id = g.id
+      ) AS t FROM fog_aggregator_registers g`)
   );
   for (const { register, t } of times) newest.set(register, t);
 
@@ -131,7 +133,7 @@ export async function openStore(
           UPDATE fog_aggregator_windows SET dirty = 0, revision = revision + 1
           WHERE start = ${start} AND dirty = 1 RETURNING revision`);
         if (row === undefined) return null;
-        const figures = await figuresOf(tx, start);
+        const figures = await figuresOf(tx, { start, end: start + window });
         const link = await lastLink(tx);
         const { seq, hash, statement } = sign(figures, row.revision, link);
         await tx.run(sql`INSERT INTO fog_aggregator_summaries

@@ -97,8 +97,8 @@ function tapedSuite(suite: Suite, tape: Tape): Suite {
     chacha20poly1305: {
       open,
       seal(key, nonce, ad, plaintext) {
-        // a copy: the session overwrites keys that it has done with
-        tape.sealing = { key: key.slice(), nonce, ad };
+        // copies: the session may use its buffers again, and overwrites keys that it has done with
+        tape.sealing = { key: key.slice(), nonce: nonce.slice(), ad: ad.slice() };
         return seal(key, nonce, ad, plaintext);
       },
     },

@@ -97,8 +97,10 @@ export async function runSite(program: Program, site: SiteFile): Promise<Running
   };
 }
 
-/** How long a command takes from spawning to its end. @throws Error when it fails */
-export async function timeOf(child: Deno.ChildProcess, began: number): Promise<number> {
+/** How long a command takes from spawning to its end, milliseconds. @throws Error when it fails */
+export async function timeOf(spawn: () => Deno.ChildProcess): Promise<number> {
+  const began = performance.now();
+  const child = spawn();
   const complaints = new Response(child.stderr).text();
   const { success } = await child.status;
   const milliseconds = performance.now() - began;

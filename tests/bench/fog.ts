@@ -29,7 +29,7 @@ function ingest(name: string, work: { readings: number; frames: number }): Bench
     for (let i = 0; i < meterCount; i++) meters.push(await openMeter(site, `meter-${i + 1}`));
 
     let sent = 0;
-    const medians = await mediansOf(quick ? 2 : 7, async () => {
+    const medians = await mediansOf(quick ? 2 : 9, async () => {
       const queues = meters.map((meter) => meter.prepare(frames, readings));
       const count = meterCount * frames * readings;
       const floor = await rateOf(count, () => {

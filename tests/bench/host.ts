@@ -20,8 +20,7 @@ async function coldStart({ quick, note }: BenchOptions): Promise<Figure> {
   const program = await found(note);
   await using site = await writeSite();
   const medians = await mediansOf(quick ? 2 : 5, async () => {
-    const began = performance.now();
-    const floor = await timeOf(program.spawn("version"), began);
+    const floor = await timeOf(() => program.spawn("version"));
     await using running = await runSite(program, site);
     note(`${Math.round(running.startMilliseconds)} ms, "version" ${Math.round(floor)} ms`);
     return { floor, value: running.startMilliseconds };
@@ -30,7 +29,10 @@ async function coldStart({ quick, note }: BenchOptions): Promise<Figure> {
 }
 
 async function idleRss({ quick, note }: BenchOptions): Promise<Figure | null> {
-  if (Deno.build.os !== "linux") return note("left out: memory is read from /proc"), null;
+  if (Deno.build.os !== "linux") {
+    note("left out: memory is read from /proc");
+    return null;
+  }
   const program = await found(note);
   note("the floor is a Deno process with nothing but a timer: no command of the binary idles");
   await using site = await writeSite();
@@ -45,10 +47,13 @@ async function idleRss({ quick, note }: BenchOptions): Promise<Figure | null> {
 
 async function binarySize({ note }: BenchOptions): Promise<Figure | null> {
   const { binary } = await findProgram();
-  if (binary === undefined) return note("left out: run `deno task compile` first"), null;
+  if (binary === undefined) {
+    note("left out: there is no dist/edgeward, run `deno task compile` first");
+    return null;
+  }
   const value = (await Deno.stat(binary)).size / 1e6;
   const base = await baseBinarySize();
-  const figure = { name: "host.binary_mb", value, unit: "MB", of: "binary" } as const;
+  const figure = { name: "host.binary_mb", unit: "MB", value, of: "binary" } as const;
   if (base !== undefined) return { ...figure, floor: base / 1e6, ratio: value / (base / 1e6) };
   note("no floor: DENORT_BIN is not set and Deno has cached no base binary");
   return figure;

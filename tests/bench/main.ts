@@ -57,13 +57,18 @@ function parse(args: string[]) {
   }
 }
 
-/** Four digits are more than the noise leaves. */
-function rounded(figure: Figure): Figure {
-  const entries = Object.entries(figure).map(([key, value]) => [
-    key,
-    typeof value === "number" ? Number(value.toPrecision(4)) : value,
-  ]);
-  return Object.fromEntries(entries);
+/** The members in one order, with four digits: more than the noise leaves. */
+function rounded({ name, value, unit, floor, peer, ratio, of }: Figure): Figure {
+  const digits = (number: number) => Number(number.toPrecision(4));
+  return {
+    name,
+    value: digits(value),
+    unit,
+    ...(floor !== undefined && { floor: digits(floor) }),
+    ...(peer !== undefined && { peer: digits(peer) }),
+    ...(ratio !== undefined && { ratio: digits(ratio) }),
+    ...(of !== undefined && { of }),
+  };
 }
 
 function cells({ name, value, unit, floor, peer, ratio, of }: Figure): string[] {

@@ -30,7 +30,7 @@ async function handshakes({ quick }: { quick: boolean }) {
   const count = quick ? handshakesPerRound.quick : handshakesPerRound.full;
   const shake = bothSides();
   const mine = nativeX25519(), theirs = nativeX25519();
-  const medians = await mediansOf(quick ? 2 : 9, async () => ({
+  const medians = await mediansOf(quick ? 2 : 15, async () => ({
     floor: await rateOf(count, () => {
       for (let i = 0; i < count; i++) {
         for (let k = 0; k < generations; k++) nativeX25519();
@@ -54,7 +54,7 @@ async function frames({ quick }: { quick: boolean }) {
     nonce: suite.randomBytes(12),
     ad: suite.randomBytes(headerLength),
   };
-  const medians = await mediansOf(quick ? 2 : 9, async () => ({
+  const medians = await mediansOf(quick ? 2 : 15, async () => ({
     floor: await rateOf(count, () => {
       for (let i = 0; i < count; i++) check(nativeOpen(nativeSeal(bare, plaintext)));
     }),
