@@ -25,6 +25,7 @@ const maxAhead = 120_000;
 /** Answers each batch with a receipt, once it is on disk. */
 export function receiveBatch(host: Host, config: Config, ingest: Ingest): Handler {
   const verifiers = new WeakMap<Peer, StatementVerifier>();
+  const usual = new Map<number, Uint8Array>();
   const accepted = host.metrics.counter(
     "edgeward_readings_accepted_total",
     "Readings stored for the first time",
@@ -57,8 +58,17 @@ export function receiveBatch(host: Host, config: Config, ingest: Ingest): Handle
     accepted.add(receipt.accepted);
     if (receipt.duplicates > 0) duplicates.add(receipt.duplicates);
     if (receipt.refused.length > 0) report(peer, receipt.refused);
-    return encodeReceipt(receipt);
+    return encoded(receipt);
   };
+
+  /** Nearly all receipts say that so many readings were new, and nothing else. */
+  function encoded(receipt: Receipt): Uint8Array {
+    const { accepted, duplicates, refused } = receipt;
+    if (duplicates > 0 || refused.length > 0) return encodeReceipt(receipt);
+    let bytes = usual.get(accepted);
+    if (bytes === undefined) usual.set(accepted, bytes = encodeReceipt(receipt));
+    return bytes;
+  }
 
   function verifierOf(peer: Peer): StatementVerifier {
     let verifier = verifiers.get(peer);

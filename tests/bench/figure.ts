@@ -11,7 +11,7 @@ export interface Figure {
   readonly floor?: number;
   /** Another program that does the same. */
   readonly peer?: number;
-  /** `value` divided by its reference, whichever way is better. */
+  /** `value` divided by its reference, whichever way is better; the median of the rounds. */
   readonly ratio?: number;
   /** What ran, where the figure is one of a whole process. */
   readonly of?: "binary" | "source";
@@ -45,7 +45,9 @@ export async function mediansOf(
   for (let i = 0; i < rounds; i++) pairs.push(await round());
   const floor = median(pairs.map((pair) => pair.floor));
   const value = median(pairs.map((pair) => pair.value));
-  return { floor, value, ratio: value / floor };
+  // of each round by itself: between rounds the machine may have become slower
+  const ratio = median(pairs.map((pair) => pair.value / pair.floor));
+  return { floor, value, ratio };
 }
 
 /** How many pieces of work a second got done. */
