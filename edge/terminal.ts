@@ -33,17 +33,21 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
 /** A progress line; silent where nobody would see it move. */
 export interface Progress extends Disposable {
   show(text: string): void;
+  /** Takes the line away for other output; the next `show` brings it back. */
+  clear(): void;
 }
 
 export function progress(options: { quiet?: boolean } = {}): Progress {
   const visible = !options.quiet && Deno.stderr.isTerminal();
-  const clear = "\r\x1b[2K";
+  const clear = () => {
+    if (visible) writeAll(Deno.stderr, "\r\x1b[2K");
+  };
   return {
+    clear,
     show(text) {
-      if (visible) writeAll(Deno.stderr, clear + text);
+      clear();
+      if (visible) writeAll(Deno.stderr, text);
     },
-    [Symbol.dispose]() {
-      if (visible) writeAll(Deno.stderr, clear);
-    },
+    [Symbol.dispose]: clear,
   };
 }

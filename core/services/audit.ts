@@ -5,7 +5,7 @@
  */
 import { sql } from "drizzle-orm";
 import type { Clock } from "../base/clock.ts";
-import type { Database, Migration, Queries } from "./db/mod.ts";
+import type { Migration, Queries } from "./db/mod.ts";
 
 export interface AuditEntry {
   /** An event type, or an action of the same form: "peer.enrolled". */
@@ -46,12 +46,4 @@ export function auditOf(role: string, clock: Clock): Audit {
           ${JSON.stringify(entry.detail ?? {})}, ${entry.statement ?? null})`);
     },
   };
-}
-
-/** The latest entries, newest first. */
-export function latestAudit(db: Database, limit: number): Promise<Record<string, unknown>[]> {
-  return db.read((q) =>
-    q.all(sql`SELECT id, t, role, type, actor, subject, detail FROM audit
-      ORDER BY id DESC LIMIT ${limit}`)
-  );
 }

@@ -1,8 +1,8 @@
 /**
  * Names of keys: SHA-256 of the RFC 7638 thumbprint input of the public key, 32 bytes. In text it is
- * base64url; people compare its first 12 bytes in groups.
+ * base64url.
  */
-import { toBase64url, toHex, utf8 } from "../base/bytes.ts";
+import { toBase64url, utf8 } from "../base/bytes.ts";
 import type { Suite } from "./crypto.ts";
 
 /** The fingerprint of a raw 32-byte public key (RFC 7638 §3, RFC 8037 §2). */
@@ -12,9 +12,4 @@ export function fingerprint(
   publicKey: Uint8Array,
 ): Uint8Array {
   return suite.sha256(utf8(`{"crv":"${curve}","kty":"OKP","x":"${toBase64url(publicKey)}"}`));
-}
-
-/** Six groups of four hexadecimal digits, for people to compare. */
-export function fingerprintGroups(fingerprint: Uint8Array): string {
-  return toHex(fingerprint.subarray(0, 12)).match(/.{4}/g)!.join("-");
 }

@@ -91,14 +91,6 @@ export class StatementVerifier {
   }
 }
 
-/** What a statement claims about itself, unverified. @throws StatementError "malformed" */
-export function peekStatement(
-  statement: Uint8Array,
-): { algorithm: number; contentType: string; kid: Uint8Array; payload: Uint8Array } {
-  const { header, payload } = splitStatement(statement);
-  return { ...readHeader(header), payload };
-}
-
 function protectedHeader(suite: Suite, publicKey: Uint8Array, type: ContentType): Uint8Array {
   return encodeCbor(
     new Map<number, number | string | Uint8Array>([

@@ -55,8 +55,12 @@ async function demo(options: DemoOptions): Promise<void> {
   const pace = paceOf(options);
   const stopping = new AbortController();
   stopSignal().then(() => stopping.abort());
-  await using shown = new WindowPrinter(observer, { json: options.json === true, since: began });
   using line = progress(options);
+  await using shown = new WindowPrinter(observer, {
+    json: options.json === true,
+    since: began,
+    progress: line,
+  });
   const { steps: rows } = await runFleet({
     meters: fleet.meters,
     source,
@@ -74,8 +78,8 @@ async function demo(options: DemoOptions): Promise<void> {
   line.show("draining …");
   const { sent, accepted } = await drainFleet(fleet.meters, AbortSignal.timeout(drainTime));
   const complete = await settled(observer, accepted, began);
-  line[Symbol.dispose]();
   await shown.finish();
+  line.clear();
   const counted = await observer.readings();
   const summary = await observer.summary();
   const metering = {

@@ -61,7 +61,7 @@ async function simulateMeters(options: MeterOptions): Promise<void> {
   });
   line.show("draining …");
   const totals = await drainFleet(meters, AbortSignal.timeout(drainTime));
-  line[Symbol.dispose]();
+  line.clear();
   const { sent, accepted, refused } = totals;
   if (options.json) printJson({ ...totals, steps, meters: meters.length });
   else printLine(`${accepted} of ${sent} readings accepted, ${refused} refused`);

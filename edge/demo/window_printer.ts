@@ -1,6 +1,6 @@
 /** Prints windows as they come to the cloud, each once, and again when it is revised. */
 import { pause } from "../../core/services/pause.ts";
-import { printJson, printLine } from "../terminal.ts";
+import { printJson, printLine, type Progress } from "../terminal.ts";
 import type { Observer, ShownWindow } from "./observer.ts";
 
 /** How often the cloud is asked, and how far back windows may still be revised, in milliseconds. */
@@ -10,15 +10,20 @@ const lookBack = 60_000;
 export class WindowPrinter implements AsyncDisposable {
   readonly #observer: Observer;
   readonly #json: boolean;
+  readonly #progress: Progress;
   readonly #revisions = new Map<number, number>();
   readonly #stopping = new AbortController();
   readonly #watching: Promise<void>;
   #from: number;
 
   /** Begins to watch; disposing it ends that. */
-  constructor(observer: Observer, options: { json: boolean; since: number }) {
+  constructor(
+    observer: Observer,
+    options: { json: boolean; since: number; progress: Progress },
+  ) {
     this.#observer = observer;
     this.#json = options.json;
+    this.#progress = options.progress;
     this.#from = options.since - lookBack;
     this.#watching = this.#watch();
   }
@@ -54,6 +59,7 @@ export class WindowPrinter implements AsyncDisposable {
       if (this.#revisions.get(start) === revision) continue;
       this.#revisions.set(start, revision);
       this.#from = Math.max(this.#from, start - lookBack);
+      this.#progress.clear();
       if (this.#json) printJson(lineOf(shown));
       else printLine(textOf(shown));
     }
