@@ -3,6 +3,7 @@
  * did. A start that fails is undone at once; "not there yet" is tried again in the background.
  */
 import type { Database } from "../services/db/mod.ts";
+import type { RoleRouter } from "../services/http/mod.ts";
 import { auditOf } from "../services/audit.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import { pause } from "../services/pause.ts";
@@ -95,15 +96,17 @@ async function hostFor(
     defer,
   };
   const open: Partial<Services> = {};
+  let router: RoleRouter | undefined;
   if (needs.has("db")) {
     const db = await services.db();
     await db.migrate(name, plugin.migrations ?? []);
     open.db = { read: (query) => db.read(query), write: (job) => db.write(job) } satisfies Database;
   }
   if (needs.has("http")) {
-    const router = services.http().router(name);
-    defer(() => router.close());
-    open.http = router;
+    const own = services.http().router(name);
+    defer(() => own.close());
+    router = own;
+    open.http = keepingTo(plugin.claims ?? [], own);
   }
   if (needs.has("mqtt")) {
     open.mqtt = endingWith(defer, (await services.mqtt()).client);
@@ -115,11 +118,22 @@ async function hostFor(
       staticKey: identity.noise,
       signKey: identity.signer.publicKey,
       peers: await services.peers(),
-      ...(open.http !== undefined && { http: open.http }),
+      ...(router !== undefined && { http: router }),
       ...(open.mqtt !== undefined && { mqtt: open.mqtt }),
     });
   }
   return { ...host, ...open } as Host & Services;
+}
+
+/** The router, but for the root paths that the role declares: two roles never meet at one. */
+function keepingTo(claims: readonly string[], router: RoleRouter): RoleRouter {
+  return {
+    mount: (routes) => router.mount(routes),
+    claim(path, routes) {
+      if (!claims.includes(path)) throw new Error(`Cannot serve ${path}: it is not claimed`);
+      router.claim(path, routes);
+    },
+  };
 }
 
 /** The shared client, but its subscriptions end with the role. */
