@@ -24,8 +24,8 @@ export interface TestStore extends AsyncDisposable {
   readonly store: Store;
   readonly db: OpenDatabase;
   readonly folder: string;
-  /** Closes the database and opens it again, as a restart does. */
-  restart(): Promise<void>;
+  /** Closes the database and opens it again, as a restart does, maybe with windows of other length. */
+  restart(window?: number): Promise<void>;
 }
 
 export async function openTestStore(
@@ -33,10 +33,10 @@ export async function openTestStore(
 ): Promise<TestStore> {
   const { clock = () => epoch, lateness = week } = options;
   const folder = await Deno.makeTempDir({ prefix: "edgeward-test-" });
-  const open = async () => {
+  const open = async (window = minute) => {
     const db = await openDatabase({ path: join(folder, "edgeward.db") });
     await db.migrate("fog-aggregator", migrations);
-    return { db, store: await openStore({ db, clock }, { window: minute, lateness }) };
+    return { db, store: await openStore({ db, clock }, { window, lateness }) };
   };
   let now = await open();
   return {
@@ -47,9 +47,9 @@ export async function openTestStore(
     get db() {
       return now.db;
     },
-    async restart() {
+    async restart(window) {
       await now.db[Symbol.asyncDispose]();
-      now = await open();
+      now = await open(window);
     },
     async [Symbol.asyncDispose]() {
       await now.db[Symbol.asyncDispose]();

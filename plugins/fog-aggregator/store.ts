@@ -133,7 +133,7 @@ export async function openStore(
           UPDATE fog_aggregator_windows SET dirty = 0, revision = revision + 1
           WHERE start = ${start} AND dirty = 1 RETURNING revision`);
         if (row === undefined) return null;
-        const figures = await figuresOf(tx, { start, end: start + window });
+        const figures = await figuresOf(tx, start);
         const link = await lastLink(tx);
         const { seq, hash, statement } = sign(figures, row.revision, link);
         await tx.run(sql`INSERT INTO fog_aggregator_summaries

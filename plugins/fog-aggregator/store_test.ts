@@ -297,6 +297,15 @@ Deno.test("openStore() goes on after a restart where it was", async () => {
   assert.equal(closed.get(1)!.energy_Wh, 9);
 });
 
+Deno.test("openStore() with another length of windows leaves no reading out of its window", async () => {
+  await using test = await openTestStore();
+  await insert(test, batch("m-1", [reading(1, 50_000), reading(2, 55_000)]));
+  await test.restart(10_000);
+  await insert(test, batch("m-1", [reading(3, 56_000)]));
+  const figures = [...(await closeAll(test)).values()];
+  assert.deepEqual(figures.map(({ n }) => n).sort(), [1, 2]);
+});
+
 async function counts({ db }: TestStore) {
   const [row] = await db.read((q) =>
     q.all<{ readings: number; batches: number; quarantine: number }>(sql`SELECT

@@ -30,6 +30,7 @@ export const migrations: readonly Migration[] = [{
     batch_id INTEGER NOT NULL,
     PRIMARY KEY (register_id, seq)
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX fog_aggregator_readings_by_window ON fog_aggregator_readings (window_start);
   CREATE INDEX fog_aggregator_readings_by_time ON fog_aggregator_readings (register_id, t);
   CREATE TABLE fog_aggregator_quarantine (
     id INTEGER PRIMARY KEY,

@@ -38,6 +38,7 @@ export type RefusedCode =
   | "unknown_peer"
   | "revoked"
   | "code_expired"
+  | "session_live" // another live session bears the identifier that this one would get
   | "unexpected_frame";
 
 /** Why a frame was not taken: for the log and the counters, not for whoever sent it. */
@@ -147,6 +148,9 @@ export class Responder {
     );
     if (peer.noiseKey !== null && !equalBytes(peer.noiseKey, remoteStatic)) {
       throw new RefusedFrame("wrong_key", "The peer's static key is not the enrolled one");
+    }
+    if (this.#sessions.has(toHex(session.id))) {
+      throw new RefusedFrame("session_live", "Another live session has this identifier");
     }
     this.#remember({
       session,
