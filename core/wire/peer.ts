@@ -1,5 +1,5 @@
 /** Kinds of peers, and which kind speaks for which purpose where. */
-import type { Purpose } from "../trust/hello.ts";
+import type { Purpose } from "../trust/session/hello.ts";
 
 export const peerKinds = ["device", "meter", "fog", "gateway", "witness", "keychain"] as const;
 export type PeerKind = typeof peerKinds[number];

@@ -12,7 +12,7 @@ import type { Log } from "../../core/services/logging.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
 import type { Peer, Peers } from "../../core/services/peers/mod.ts";
 import { sessionsOf } from "../../core/services/sessions/mod.ts";
-import { pskFromCode } from "../../core/trust/handshake.ts";
+import { pskFromCode } from "../../core/trust/session/handshake.ts";
 import { StatementVerifier } from "../../core/trust/statement.ts";
 import type { Enrolment } from "../../core/wire/enrolment.ts";
 import {

@@ -4,9 +4,9 @@
  */
 import { parseId } from "../../core/base/id.ts";
 import type { Signer, Suite } from "../../core/trust/crypto.ts";
-import { decodeFrame, frameVersion, headerLength } from "../../core/trust/frame.ts";
-import { Initiator, pskFromCode } from "../../core/trust/handshake.ts";
-import type { Session } from "../../core/trust/session.ts";
+import { decodeFrame, frameVersion, headerLength } from "../../core/trust/session/frame.ts";
+import { Initiator, pskFromCode } from "../../core/trust/session/handshake.ts";
+import type { Session } from "../../core/trust/session/session.ts";
 import { signStatement } from "../../core/trust/statement.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/wire/call.ts";
 import { encodeEnrolRequest } from "../../core/wire/enrolment.ts";

@@ -5,10 +5,10 @@
 import { parseId } from "../../core/base/id.ts";
 import { equalBytes } from "../../core/base/bytes.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
-import { decodeFrame, frameVersion, headerLength } from "../../core/trust/frame.ts";
-import { Initiator, respond } from "../../core/trust/handshake.ts";
-import { decodeOpening } from "../../core/trust/hello.ts";
-import type { Session } from "../../core/trust/session.ts";
+import { decodeFrame, frameVersion, headerLength } from "../../core/trust/session/frame.ts";
+import { Initiator, respond } from "../../core/trust/session/handshake.ts";
+import { decodeOpening } from "../../core/trust/session/hello.ts";
+import type { Session } from "../../core/trust/session/session.ts";
 import { type Bench, mediansOf, rateOf } from "./figure.ts";
 import { nativeOpen, nativeSeal, nativeSharedSecret, nativeX25519 } from "./_native.ts";
 

@@ -3,7 +3,7 @@
  * and MQTT, where it is silence.
  */
 import assert from "node:assert/strict";
-import type { Purpose } from "../../core/trust/hello.ts";
+import type { Purpose } from "../../core/trust/session/hello.ts";
 import { responders, sessionTopics } from "../../core/wire/peer.ts";
 import { connectMqtt } from "../../core/services/mqtt/mod.ts";
 import { eventually, type TestSite } from "./_test_site.ts";

@@ -6,11 +6,16 @@
 import type { Id } from "../../core/base/id.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import type { KeyPair, Signer } from "../../core/trust/crypto.ts";
-import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/frame.ts";
-import { pskFromCode } from "../../core/trust/handshake.ts";
-import { encodeOpening, encodePrologue, type Hello, type Purpose } from "../../core/trust/hello.ts";
-import { Handshake, type HandshakeResult } from "../../core/trust/noise.ts";
-import { Session } from "../../core/trust/session.ts";
+import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/session/frame.ts";
+import { pskFromCode } from "../../core/trust/session/handshake.ts";
+import {
+  encodeOpening,
+  encodePrologue,
+  type Hello,
+  type Purpose,
+} from "../../core/trust/session/hello.ts";
+import { Handshake, type HandshakeResult } from "../../core/trust/session/noise.ts";
+import { Session } from "../../core/trust/session/session.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/wire/call.ts";
 import { encodeEnrolRequest, type Enrolment } from "../../core/wire/enrolment.ts";
 

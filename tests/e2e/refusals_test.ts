@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { parseId } from "../../core/base/id.ts";
-import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/frame.ts";
-import type { Hello } from "../../core/trust/hello.ts";
+import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/session/frame.ts";
+import type { Hello } from "../../core/trust/session/hello.ts";
 import { decodeReceipt } from "../../core/wire/reading.ts";
 import { doors, httpDoor, mqttDoor } from "./_doors.ts";
 import {

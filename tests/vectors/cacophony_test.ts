@@ -1,7 +1,7 @@
 /** The cacophony vectors of Noise rev 34: every pattern, cipher and psk placement, byte for byte. */
 import assert from "node:assert/strict";
 import { fromHex, toHex } from "../../core/base/bytes.ts";
-import { Handshake, noiseCipher } from "../../core/trust/noise.ts";
+import { Handshake, noiseCipher } from "../../core/trust/session/noise.ts";
 import type { Suite } from "../../core/trust/crypto.ts";
 import { missing, readVectors } from "./_read.ts";
 import { suites } from "./suites.ts";

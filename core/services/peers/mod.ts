@@ -7,7 +7,7 @@ import { sql } from "drizzle-orm";
 import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import { type Id, parseId } from "../../base/id.ts";
-import { pskFromCode } from "../../trust/handshake.ts";
+import { pskFromCode } from "../../trust/session/handshake.ts";
 import type { Suite } from "../../trust/crypto.ts";
 import type { Enrolment } from "../../wire/enrolment.ts";
 import type { PeerKind } from "../../wire/peer.ts";

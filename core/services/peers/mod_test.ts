@@ -4,7 +4,7 @@ import { sql } from "drizzle-orm";
 import { toBase64url, toHex, utf8 } from "../../base/bytes.ts";
 import type { Id } from "../../base/id.ts";
 import { Secret } from "../../base/secret.ts";
-import { pskFromCode } from "../../trust/handshake.ts";
+import { pskFromCode } from "../../trust/session/handshake.ts";
 import { auditMigrations, auditOf } from "../audit.ts";
 import { nativeSuite } from "../crypto_native.ts";
 import { type OpenDatabase, openDatabase } from "../db/mod.ts";

@@ -8,7 +8,7 @@ import { responders } from "../../wire/peer.ts";
 import { problem, type RoleRouter } from "../http/mod.ts";
 import { ChannelError, type Remote, type Transport } from "./_channel.ts";
 import type { Responder } from "./_responder.ts";
-import type { Purpose } from "../../trust/hello.ts";
+import type { Purpose } from "../../trust/session/hello.ts";
 
 const octets = "application/octet-stream";
 

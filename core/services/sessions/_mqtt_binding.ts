@@ -4,7 +4,7 @@
  */
 import { isId } from "../../base/id.ts";
 import { CodedError } from "../../base/errors.ts";
-import type { Purpose } from "../../trust/hello.ts";
+import type { Purpose } from "../../trust/session/hello.ts";
 import { sessionTopics } from "../../wire/peer.ts";
 import type { Log } from "../logging.ts";
 import { type MqttClient, type MqttConnection, type MqttMessage } from "../mqtt/mod.ts";

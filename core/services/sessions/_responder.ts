@@ -14,10 +14,10 @@ import {
   type Frame,
   FrameType,
   frameVersion,
-} from "../../trust/frame.ts";
-import { respond } from "../../trust/handshake.ts";
-import { decodeOpening, type Hello, type Purpose } from "../../trust/hello.ts";
-import { type Session, windowSize } from "../../trust/session.ts";
+} from "../../trust/session/frame.ts";
+import { respond } from "../../trust/session/handshake.ts";
+import { decodeOpening, type Hello, type Purpose } from "../../trust/session/hello.ts";
+import { type Session, windowSize } from "../../trust/session/session.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../wire/call.ts";
 import { decodeEnrolRequest } from "../../wire/enrolment.ts";
 import { initiators } from "../../wire/peer.ts";

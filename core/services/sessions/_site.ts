@@ -5,8 +5,8 @@
  */
 import { toHex } from "../../base/bytes.ts";
 import { type Id, parseId } from "../../base/id.ts";
-import { FrameType } from "../../trust/frame.ts";
-import { pskFromCode } from "../../trust/handshake.ts";
+import { FrameType } from "../../trust/session/frame.ts";
+import { pskFromCode } from "../../trust/session/handshake.ts";
 import { nativeSuite } from "../crypto_native.ts";
 import type { Log } from "../logging.ts";
 import { MetricsRegistry } from "../metrics.ts";

@@ -2,10 +2,10 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Id } from "../../base/id.ts";
 import { Secret } from "../../base/secret.ts";
-import { decodeFrame } from "../../trust/frame.ts";
-import { Initiator, pskFromCode } from "../../trust/handshake.ts";
-import type { Hello } from "../../trust/hello.ts";
-import type { Session } from "../../trust/session.ts";
+import { decodeFrame } from "../../trust/session/frame.ts";
+import { Initiator, pskFromCode } from "../../trust/session/handshake.ts";
+import type { Hello } from "../../trust/session/hello.ts";
+import type { Session } from "../../trust/session/session.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../wire/call.ts";
 import { auditMigrations, auditOf } from "../audit.ts";
 import { nativeSuite } from "../crypto_native.ts";

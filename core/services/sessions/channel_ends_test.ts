@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { toHex, utf8 } from "../../base/bytes.ts";
-import { decodeFrame, encodeFrame, FrameType } from "../../trust/frame.ts";
+import { decodeFrame, encodeFrame, FrameType } from "../../trust/session/frame.ts";
 import { ChannelError, Refusal } from "./mod.ts";
 import { device, directLine, FakeSite, suite } from "./_site.ts";
 import { inVirtualTime } from "./_virtual_time.ts";

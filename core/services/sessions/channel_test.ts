@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { concat, toHex, utf8 } from "../../base/bytes.ts";
 import type { Peer } from "../peers/mod.ts";
-import { decodeFrame, encodeFrame, FrameType } from "../../trust/frame.ts";
+import { decodeFrame, encodeFrame, FrameType } from "../../trust/session/frame.ts";
 import { type Channel, ChannelError, Refusal } from "./mod.ts";
 import { device, directLine, FakeSite, LossyLine, suite } from "./_site.ts";
 import { inVirtualTime } from "./_virtual_time.ts";

@@ -6,7 +6,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Id } from "../../base/id.ts";
 import type { KeyPair, Suite } from "../../trust/crypto.ts";
-import type { Purpose } from "../../trust/hello.ts";
+import type { Purpose } from "../../trust/session/hello.ts";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
 import type { MqttClient } from "../mqtt/mod.ts";

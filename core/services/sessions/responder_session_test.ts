@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { equalBytes } from "../../base/bytes.ts";
 import type { Id } from "../../base/id.ts";
-import { decodeFrame, encodeFrame, FrameType } from "../../trust/frame.ts";
-import type { Hello } from "../../trust/hello.ts";
-import { Session } from "../../trust/session.ts";
+import { decodeFrame, encodeFrame, FrameType } from "../../trust/session/frame.ts";
+import type { Hello } from "../../trust/session/hello.ts";
+import { Session } from "../../trust/session/session.ts";
 import { encodeMessage } from "../../wire/call.ts";
 import { encodeEnrolRequest } from "../../wire/enrolment.ts";
 import { Refusal } from "./_channel.ts";

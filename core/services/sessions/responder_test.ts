@@ -1,6 +1,6 @@
 /** How sessions end: of old age, and with the responder. Everything else is in responder_session_test.ts. */
 import assert from "node:assert/strict";
-import { decodeFrame, FrameType } from "../../trust/frame.ts";
+import { decodeFrame, FrameType } from "../../trust/session/frame.ts";
 import { callOf, day, echo, openTestSite, suite, textIn } from "./_test_site.ts";
 
 Deno.test("Responder ends a session after seven days", async () => {

@@ -5,10 +5,10 @@
  * that nothing moves before a tag has verified: forged frames change no window and no key. Frames may
  * arrive late by up to 64 and in any order. Keys live in memory only.
  */
-import { concat, equalBytes, utf8 } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
-import { CodedError } from "../base/errors.ts";
-import type { Suite } from "./crypto.ts";
+import { concat, equalBytes, utf8 } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CodedError } from "../../base/errors.ts";
+import type { Suite } from "../crypto.ts";
 import { encodeHeader, type Frame, FrameType } from "./frame.ts";
 import { type HandshakeResult, type NoiseCipher, noiseCipher } from "./noise.ts";
 

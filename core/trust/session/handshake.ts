@@ -3,13 +3,13 @@
  * 1 out, message 2 back, a `Session` on both sides. Neither message carries a request: message 1 of
  * IK can be replayed, and forged once the responder's key has leaked (protocols.md §1).
  */
-import { concat, equalBytes, utf8 } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
-import { CodedError } from "../base/errors.ts";
-import type { KeyPair, Suite } from "./crypto.ts";
+import { concat, equalBytes, utf8 } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CodedError } from "../../base/errors.ts";
+import type { KeyPair, Suite } from "../crypto.ts";
 import { encodeFrame, type Frame, FrameType } from "./frame.ts";
 import { encodeOpening, encodePrologue, type Hello, type Opening } from "./hello.ts";
-import { hkdf } from "./hkdf.ts";
+import { hkdf } from "../hkdf.ts";
 import { Handshake } from "./noise.ts";
 import { Session } from "./session.ts";
 

@@ -1,9 +1,9 @@
 /** Sessions and the handshake before them: what an attacker on the wire can and cannot do. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fromHex, utf8 } from "../base/bytes.ts";
-import { type Id, parseId } from "../base/id.ts";
-import { nativeSuite } from "../services/crypto_native.ts";
+import { fromHex, utf8 } from "../../base/bytes.ts";
+import { type Id, parseId } from "../../base/id.ts";
+import { nativeSuite } from "../../services/crypto_native.ts";
 import { decodeFrame, encodeFrame, FrameType } from "./frame.ts";
 import { Initiator, pskFromCode, respond, zeroPsk } from "./handshake.ts";
 import { decodeOpening, encodeOpening, encodePrologue, type Hello } from "./hello.ts";

@@ -5,9 +5,9 @@
  * What it promises is what the pattern promises (rev 34 §7.7): the product uses IKpsk1 and XXpsk3.
  * It does no I/O, keeps no clock, and is used up by one handshake.
  */
-import { concat, utf8, viewOf } from "../base/bytes.ts";
-import { CodedError } from "../base/errors.ts";
-import type { Aead, KeyPair, Suite } from "./crypto.ts";
+import { concat, utf8, viewOf } from "../../base/bytes.ts";
+import { CodedError } from "../../base/errors.ts";
+import type { Aead, KeyPair, Suite } from "../crypto.ts";
 
 type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk";
 

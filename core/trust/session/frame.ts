@@ -3,8 +3,8 @@
  * `version(1) = 2 | type(1) | session(8) | seq(8) | body`. The 18-byte header is the associated data
  * of a data frame.
  */
-import { concat, viewOf } from "../base/bytes.ts";
-import { CodedError } from "../base/errors.ts";
+import { concat, viewOf } from "../../base/bytes.ts";
+import { CodedError } from "../../base/errors.ts";
 
 export const frameVersion = 2;
 export const headerLength = 18;

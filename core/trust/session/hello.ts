@@ -3,10 +3,10 @@
  * the Noise prologue, so whoever alters it on the way (strips a version, swaps a purpose) changes the
  * handshake hash and nothing opens (protocols.md §1).
  */
-import { concat, viewOf } from "../base/bytes.ts";
-import { CodedError } from "../base/errors.ts";
-import { type Id, isId } from "../base/id.ts";
-import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { concat, viewOf } from "../../base/bytes.ts";
+import { CodedError } from "../../base/errors.ts";
+import { type Id, isId } from "../../base/id.ts";
+import { decodeCbor, encodeCbor } from "../cbor.ts";
 
 /** What a session is for; a session of one purpose is worth nothing for another. */
 export const purposes = [
