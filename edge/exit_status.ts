@@ -9,6 +9,8 @@ import { warnLine } from "./terminal.ts";
 
 const usage = new Set([
   "usage",
+  "bad_request",
+  "bad_note",
   "id_invalid",
   "code_missing",
   "cloud_key_differs",
@@ -22,7 +24,20 @@ const usage = new Set([
   "db_read_only",
   "mqtt_url",
 ]);
-const refused = new Set(["refused", "peer_exists", "peer_unknown", "peer_bound", "revoked"]);
+const refused = new Set([
+  "refused",
+  "revoked",
+  "not_allowed",
+  "token_unknown",
+  "peer_exists",
+  "peer_unknown",
+  "peer_bound",
+  "peer_revoked",
+  "applicant_unknown",
+  "applicant_unproven",
+  "words_differ",
+  "words_expired",
+]);
 const unreachable = new Set([
   "unreachable",
   "no_answer",

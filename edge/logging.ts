@@ -1,9 +1,9 @@
 /**
  * Where log lines go: standard error, one line each; text for people on a terminal, JSON for a
- * machine. Fields named like secrets are removed at the sink, whatever put them there.
+ * machine. Whatever has the name or the form of a secret is removed at the sink, whoever put it there.
  */
 import { configure, type LogLevel, type LogRecord } from "@logtape/logtape";
-import { redactByField } from "@logtape/redaction";
+import { redacted } from "./redaction.ts";
 
 const encoder = new TextEncoder();
 
@@ -11,11 +11,9 @@ const encoder = new TextEncoder();
 export async function configureLogging(
   options: { level: LogLevel; json?: boolean },
 ): Promise<void> {
-  const format = options.json ?? !Deno.stderr.isTerminal() ? asJson : asText;
-  const sink = redactByField(
-    (record: LogRecord) => void Deno.stderr.writeSync(encoder.encode(format(record))),
-    { fieldPatterns: [/pass(word|phrase)?/i, /secret/i, /token/i, /psk/i, /^code$/i, /_?key$/i] },
-  );
+  const json = options.json ?? !Deno.stderr.isTerminal();
+  const sink = (record: LogRecord) =>
+    void Deno.stderr.writeSync(encoder.encode(lineOf(record, { json })));
   await configure({
     reset: true,
     sinks: { stderr: sink },
@@ -26,28 +24,24 @@ export async function configureLogging(
   });
 }
 
-function asText({ timestamp, level, category, message, properties }: LogRecord): string {
-  const [, site = "", part = ""] = category;
-  const details = Object.entries(properties).map(([key, value]) => ` ${key}=${shown(value)}`);
-  const time = new Date(timestamp).toISOString();
-  return `${time} ${level.toUpperCase()} ${site} ${part}: ${message.join("")}${details.join("")}\n`;
-}
-
-function asJson({ timestamp, level, category, message, properties }: LogRecord): string {
+/** One record as one line, without secrets. */
+export function lineOf(record: LogRecord, { json }: { json: boolean }): string {
+  const { timestamp, level, category } = record;
   const [, site = "", part = ""] = category;
   const time = new Date(timestamp).toISOString();
-  const details = Object.fromEntries(
-    Object.entries(properties).map(([key, value]) => [key, plain(value)]),
-  );
-  return JSON.stringify({ time, level, site, part, message: message.join(""), ...details }) + "\n";
+  const message = record.message.map(shown).join("");
+  const properties = redacted(record.properties) as Readonly<Record<string, unknown>>;
+  if (json) return JSON.stringify({ time, level, site, part, message, ...properties }) + "\n";
+  const details = Object.entries(properties).map(([name, value]) => ` ${name}=${quoted(value)}`);
+  return `${time} ${level.toUpperCase()} ${site} ${part}: ${message}${details.join("")}\n`;
 }
 
-function shown(value: unknown): string {
-  const simple = plain(value);
-  return typeof simple === "string" && /^[\w.:/-]+$/.test(simple) ? simple : JSON.stringify(simple);
+/** A piece of a message: its own text, or a value that was put into it. */
+function shown(piece: unknown): string {
+  const safe = redacted(piece);
+  return typeof safe === "string" ? safe : JSON.stringify(safe);
 }
 
-/** Errors as what they say: their stacks and causes may quote values. */
-function plain(value: unknown): unknown {
-  return value instanceof Error ? `${value.name}: ${value.message}` : value;
+function quoted(value: unknown): string {
+  return typeof value === "string" && /^[\w.:/-]+$/.test(value) ? value : JSON.stringify(value);
 }

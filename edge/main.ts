@@ -16,10 +16,14 @@ const commands: readonly (readonly [string, string, () => Promise<CommandModule>
   ["run", "run a site", () => import("./commands/run.ts")],
   ["init", "print a commented configuration", () => import("./commands/init.ts")],
   ["validate", "check a configuration, open nothing", () => import("./commands/validate.ts")],
+  ["status", "show how a running site is", () => import("./commands/status.ts")],
+  ["doctor", "look at all that a site needs", () => import("./commands/doctor.ts")],
   ["admin", "administer a running site", () => import("./commands/admin.ts")],
+  ["peers", "decide who may talk to a running site", () => import("./commands/peers.ts")],
   ["simulate", "play the devices of a site", () => import("./commands/simulate.ts")],
   ["plugins", "list the roles in this binary", () => import("./commands/plugins.ts")],
   ["schema", "print the JSON Schema of the configuration", () => import("./commands/schema.ts")],
+  ["completions", "print a script for a shell", () => import("./commands/completions.ts")],
   ["version", "print the version", () => import("./commands/version.ts")],
 ];
 
@@ -28,6 +32,7 @@ Examples:
   edgeward demo --for 20
   edgeward init fog-aggregator > site.toml
   edgeward validate -c site.toml && edgeward run -c site.toml
+  edgeward admin enrol meter m-1 && edgeward peers list
 
 Exit status: 0 done, 1 it failed, 2 usage or configuration, 3 refused, 4 unreachable.`;
 
@@ -44,7 +49,8 @@ async function main(args: string[]): Promise<number> {
       .copyInheritedSettings(
         program,
       );
-    if (name === asked) (await load()).configure(command);
+    // completions tell of all the others
+    if (name === asked || asked === "completions") (await load()).configure(command);
   }
   try {
     await program.parseAsync(args, { from: "user" });

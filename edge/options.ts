@@ -1,6 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { existsSync } from "node:fs";
-import { InvalidArgumentError, Option } from "commander";
+import { Argument, InvalidArgumentError, Option } from "commander";
 import { CodedError } from "../core/base/errors.ts";
 import { duration, loadConfig, type SiteConfig } from "../core/host/config/mod.ts";
 import type { AnyPlugin } from "../core/host/plugin.ts";
@@ -17,10 +17,21 @@ export function configOption(): Option {
   );
 }
 
+/** The file that was named, or the one in its usual place. */
+export function configPath(named: string | undefined): string {
+  return named ?? usualPlaces.find((place) => existsSync(place)) ?? usualPlaces[0]!;
+}
+
 /** Loads the configuration that was named, or the one in its usual place. @throws ConfigError */
-export function loadSite(path: string | undefined): Promise<SiteConfig> {
-  const found = path ?? usualPlaces.find((place) => existsSync(place)) ?? usualPlaces[0]!;
-  return loadConfig({ path: found, env: Deno.env.toObject(), registry });
+export function loadSite(named: string | undefined): Promise<SiteConfig> {
+  return loadConfig({ path: configPath(named), env: Deno.env.toObject(), registry });
+}
+
+/** An argument that help and completions know the values of; any other value the command refuses. */
+export function argumentOf(name: string, what: string, choices: readonly string[]): Argument {
+  const argument = new Argument(name, what);
+  argument.argChoices = [...choices];
+  return argument;
 }
 
 /** Every role in this binary, imported. */
@@ -44,11 +55,17 @@ export function positiveNumber(text: string): number {
   throw new InvalidArgumentError("expected a positive number.");
 }
 
-/** A duration with a unit as milliseconds, for commander. */
-export function durationOption(text: string): number {
-  const parsed = duration().safeParse(text);
+/** `--ttl DURATION` of a code, in milliseconds. */
+export function ttlOption(description: string): Option {
+  return new Option("--ttl <duration>", description).default(24 * 3_600_000, "24h")
+    .argParser(durationText);
+}
+
+/** A duration of at most ten years in milliseconds, for commander. */
+export function durationText(text: string): number {
+  const parsed = duration({ min: "1ms", max: "3652d" }).safeParse(text);
   if (parsed.success) return parsed.data;
-  throw new InvalidArgumentError('expected a duration such as "24h".');
+  throw new InvalidArgumentError('expected a duration such as "24h", ten years at most.');
 }
 
 /** Reads a text file that the command line names. @throws CodedError "household_unreadable" … */

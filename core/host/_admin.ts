@@ -3,13 +3,17 @@
  * `data_dir/edgeward.sock` besides these what only this machine's operator may do. The socket's file
  * mode is its access control; it also keeps a second process out of the same data directory.
  */
-import { join } from "node:path";
 import { Hono } from "hono";
 import { CodedError, messageOf } from "../base/errors.ts";
-import { enrolmentToJson } from "../wire/enrolment.ts";
-import { isPeerKind } from "../wire/peer.ts";
 import { type Listen, listenError, problem } from "../services/http/mod.ts";
+import type { Access } from "../services/access/mod.ts";
+import type { PartHealth } from "../services/health.ts";
+import { socketPath } from "./data_dir.ts";
+import { markOf } from "./shown.ts";
+import { keysApi } from "./_keys_api.ts";
+import { peersApi } from "./_peers_api.ts";
 import type { SiteServices } from "./_services.ts";
+import { tokensApi } from "./_tokens_api.ts";
 
 /** What `/site` tells; grows, never shrinks. */
 export interface SiteStatus {
@@ -19,28 +23,36 @@ export interface SiteStatus {
   readonly started: number;
   readonly ready: boolean;
   readonly http: Listen | null;
-  readonly parts: readonly { part: string; state: string; detail: string }[];
+  readonly admin: Listen;
+  /** The embedded broker; null also where no role needs one. */
+  readonly broker: Listen | null;
+  /** Null until something has needed it. */
+  readonly database: { readonly bytes: number } | null;
+  /** Null until something has needed them. */
+  readonly peers: { readonly waiting: number } | null;
+  readonly parts: readonly PartHealth[];
 }
 
 export interface AdminListener extends AsyncDisposable {
   readonly address: Listen;
 }
 
-/** Where the admin socket of a data directory is. */
-export function socketPath(dataDir: string): string {
-  return join(dataDir, "edgeward.sock");
-}
-
 /** Opens both doors. @throws CodedError "port_busy", "data_dir_busy" */
 export async function openAdmin(
   services: SiteServices,
-  options: { status: () => SiteStatus },
+  options: { ready: () => boolean; status: (admin: Listen) => Promise<SiteStatus> },
 ): Promise<AdminListener> {
   const path = socketPath(services.config.data_dir);
   await removeStaleSocket(path);
-  const everyone = watching(services, options.status);
+  const { hostname, port } = services.config.admin.listen;
+  const address = () => ({ hostname, port: tcp.addr.port });
+  const everyone = watching(services, { ...options, status: () => options.status(address()) });
   const operator = new Hono();
-  operator.post("/enrol", (c) => enrol(services, c.req.raw));
+  // the file mode of the socket is the guard
+  const anyone: Access["require"] = () => (_, next) => next();
+  operator.route("/", peersApi(services, anyone));
+  operator.route("/", tokensApi(services, anyone));
+  operator.route("/", keysApi(services, anyone));
   operator.all("*", (c) => everyone.fetch(c.req.raw));
   for (const app of [everyone, operator]) {
     app.onError((error) => {
@@ -49,7 +61,6 @@ export async function openAdmin(
     });
   }
 
-  const { hostname, port } = services.config.admin.listen;
   const quiet = { onListen: () => {} };
   let tcp: Deno.HttpServer<Deno.NetAddr>;
   try {
@@ -58,18 +69,21 @@ export async function openAdmin(
     throw listenError(error, { hostname, port });
   }
   let unix: Deno.HttpServer;
+  // from its first moment on, the file is its owner's alone
+  const umask = Deno.umask(0o177);
   try {
     unix = Deno.serve({ path, ...quiet }, operator.fetch);
-    await Deno.chmod(path, 0o600);
   } catch (error) {
     await tcp.shutdown();
     throw new CodedError("data_dir_unwritable", `Cannot open "${path}": ${messageOf(error)}`, {
       hint: "data_dir must be writable and its path shorter than 90 characters",
       cause: error,
     });
+  } finally {
+    Deno.umask(umask);
   }
   return {
-    address: { hostname, port: tcp.addr.port },
+    address: address(),
     async [Symbol.asyncDispose]() {
       await Promise.all([tcp.shutdown(), unix.shutdown()]);
       await Deno.remove(path).catch(() => {});
@@ -77,15 +91,17 @@ export async function openAdmin(
   };
 }
 
-function watching(services: SiteServices, status: () => SiteStatus): Hono {
+function watching(
+  services: SiteServices,
+  { ready: isReady, status }: { ready: () => boolean; status: () => Promise<SiteStatus> },
+): Hono {
   const app = new Hono();
   app.get("/livez", (c) => c.text("ok\n"));
   app.get("/readyz", (c) => {
-    const ready = services.health.ready();
+    const ready = isReady();
     const verbose = c.req.query("verbose") !== undefined;
     const lines = services.health.parts().map(({ part, state, detail }) => {
-      const mark = state === "ok" ? "[+]" : state === "degraded" ? "[~]" : "[-]";
-      return `${mark}${part} ${state}${detail === "" ? "" : `: ${detail}`}\n`;
+      return `${markOf(state)}${part} ${state}${detail === "" ? "" : `: ${detail}`}\n`;
     });
     const verdict = ready ? "ok\n" : "not ready\n";
     return c.text((verbose ? lines.join("") : "") + verdict, ready ? 200 : 503);
@@ -94,32 +110,9 @@ function watching(services: SiteServices, status: () => SiteStatus): Hono {
     new Response(await services.metrics.text(), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     }));
-  app.get("/site", (c) => c.json(status()));
+  app.get("/site", async (c) => c.json(await status()));
   app.notFound(() => problem(404, "not_found", "There is nothing at this address."));
   return app;
-}
-
-async function enrol(services: SiteServices, request: Request): Promise<Response> {
-  const asked = await request.json().catch(() => null) as Record<string, unknown> | null;
-  const { kind, id, ttl } = asked ?? {};
-  if (!isPeerKind(kind) || typeof id !== "string" || !isLifetime(ttl)) {
-    return problem(400, "bad_request", "Expected kind, id and ttl in whole milliseconds.");
-  }
-  try {
-    const peers = await services.peers();
-    const enrolment = await peers.enrol(kind, id, { url: await services.urlFor(kind), ttl });
-    return Response.json(enrolmentToJson(enrolment), { status: 201 });
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    return problem(error.code === "id_invalid" ? 400 : 409, error.code, error.message, {
-      ...(error.hint !== undefined && { hint: error.hint }),
-    });
-  }
-}
-
-/** At most ten years. */
-function isLifetime(value: unknown): value is number {
-  return Number.isInteger(value) && value as number > 0 && value as number <= 3_652 * 86_400_000;
 }
 
 /** A socket file that nobody answers on is left from a crash; one that answers is in use. */

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { AnyPlugin, Host, Plugin, Registry, Services } from "./plugin.ts";
-import { parseConfig } from "./config/mod.ts";
+import { parseConfig, type SiteConfig } from "./config/mod.ts";
 import { type Site, startSite } from "./site.ts";
 
 type Start = (host: Host & Services) => void | Promise<void>;
@@ -17,7 +17,13 @@ export function fake(
     needs?: readonly (keyof Services)[];
   } = {},
 ): AnyPlugin {
-  return { name, summary: name, config: z.object({}), ...traits, start };
+  return {
+    name,
+    summary: name,
+    config: z.object({ key: z.string().optional() }),
+    ...traits,
+    start,
+  };
 }
 
 export interface Options {
@@ -28,7 +34,15 @@ export interface Options {
 
 /** Starts a site that plays all these roles. */
 export async function startFakes(plugins: readonly AnyPlugin[], options: Options): Promise<Site> {
-  const { site = "site-1", folder, ports: { http = 0, admin = 0 } = {} } = options;
+  return await startSite(await fakeConfig(plugins, options), { version: "1.2.3" });
+}
+
+/** The configuration of a site that plays all these roles, each with the keys that it is given. */
+export async function fakeConfig(
+  plugins: readonly AnyPlugin[],
+  options: Options & { readonly keys?: Readonly<Record<string, string>> },
+): Promise<SiteConfig> {
+  const { site = "site-1", folder, ports: { http = 0, admin = 0 } = {}, keys = {} } = options;
   const registry: Registry = Object.fromEntries(
     plugins.map((plugin) => [plugin.name, () => Promise.resolve({ default: plugin })]),
   );
@@ -38,9 +52,8 @@ export async function startFakes(plugins: readonly AnyPlugin[], options: Options
     http.listen = "127.0.0.1:${http}"
     admin.listen = "127.0.0.1:${admin}"
     mqtt.listen = "127.0.0.1:0"
-    ${plugins.map(({ name }) => `[plugins.${name}]`).join("\n")}`;
-  const config = await parseConfig(text, { file: "site.toml", dir: folder, registry });
-  return await startSite(config, { version: "1.2.3" });
+    ${plugins.map(({ name }) => `[plugins.${name}]\n${keys[name] ?? ""}`).join("\n")}`;
+  return await parseConfig(text, { file: "site.toml", dir: folder, registry });
 }
 
 export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {

@@ -7,7 +7,7 @@ import type { RoleRouter } from "../services/http/mod.ts";
 import { auditOf } from "../services/audit.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import { pause } from "../services/pause.ts";
-import { sessionsOf } from "../services/sessions/mod.ts";
+import { openRunOnce, sessionsOf } from "../services/sessions/mod.ts";
 import { messageOf } from "../base/errors.ts";
 import type { EnabledRole } from "./config/mod.ts";
 import { type Host, type Services, Unavailable } from "./plugin.ts";
@@ -90,6 +90,7 @@ async function hostFor(
     bus: services.bus.scoped(name),
     identity,
     audit: auditOf(name, clock),
+    access: services.access,
     clock,
     signal,
     report: (state, detail) => health.report(name, state, detail),
@@ -118,6 +119,7 @@ async function hostFor(
       staticKey: identity.noise,
       signKey: identity.signer.publicKey,
       peers: await services.peers(),
+      runOnce: openRunOnce({ db: await services.db(), clock }),
       ...(router !== undefined && { http: router }),
       ...(open.mqtt !== undefined && { mqtt: open.mqtt }),
     });

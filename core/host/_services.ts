@@ -2,14 +2,18 @@
  * The services of one site, each opened on first need and shared by all roles. They close in the
  * reverse order of their opening, after the roles have stopped.
  */
-import { join } from "node:path";
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
-import { CodedError, messageOf } from "../base/errors.ts";
 import { type Id, parseId } from "../base/id.ts";
-import { Secret } from "../base/secret.ts";
 import type { Suite } from "../trust/crypto.ts";
 import type { PeerKind } from "../wire/peer.ts";
+import {
+  type Access,
+  openAccess,
+  openTokens,
+  tokenMigrations,
+  type Tokens,
+} from "../services/access/mod.ts";
 import { auditMigrations, auditOf } from "../services/audit.ts";
 import { EventBus } from "../services/bus.ts";
 import { nativeSuite } from "../services/crypto_native.ts";
@@ -20,9 +24,20 @@ import { type Identity, openIdentity } from "../services/identity.ts";
 import { type Log, logOf } from "../services/logging.ts";
 import { MetricsRegistry } from "../services/metrics.ts";
 import { type MqttService, openMqtt } from "../services/mqtt/mod.ts";
-import { openPeers, peerMigrations, type Peers } from "../services/peers/mod.ts";
-import { sealerOf } from "../services/sealing.ts";
+import { openPeers, peerMigrations, type Peers, sealedPsk } from "../services/peers/mod.ts";
+import { runOnceMigrations } from "../services/sessions/mod.ts";
+import { type Sealer, sealerOf } from "../services/sealing.ts";
+import { brokerAccess } from "./broker_access.ts";
 import type { SiteConfig } from "./config/mod.ts";
+import { databasePath } from "./data_dir.ts";
+
+/** In the order in which they came to be. */
+const coreMigrations = [
+  ...auditMigrations,
+  ...peerMigrations,
+  ...runOnceMigrations,
+  ...tokenMigrations,
+];
 
 export class SiteServices implements AsyncDisposable {
   readonly config: SiteConfig;
@@ -30,6 +45,8 @@ export class SiteServices implements AsyncDisposable {
   readonly clock: Clock;
   readonly suite: Suite = nativeSuite();
   readonly identity: Identity;
+  /** Of every field that the site keeps sealed. */
+  readonly sealer: Sealer;
   readonly metrics = new MetricsRegistry();
   readonly bus: EventBus;
   readonly health: Health;
@@ -37,6 +54,8 @@ export class SiteServices implements AsyncDisposable {
   #db: Promise<OpenDatabase> | undefined;
   #mqtt: Promise<MqttService> | undefined;
   #peers: Promise<Peers> | undefined;
+  #tokens: Promise<Tokens> | undefined;
+  #access: Promise<Access> | undefined;
   #http: HttpService | undefined;
   #listening: Listen | undefined;
 
@@ -48,6 +67,7 @@ export class SiteServices implements AsyncDisposable {
     this.health = new Health(this.log("health"));
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
     this.identity = openIdentity(this.suite, config.data_dir);
+    this.sealer = sealerOf(this.suite, this.identity.sealingKey, [sealedPsk]);
   }
 
   log(part: string): Log {
@@ -57,12 +77,12 @@ export class SiteServices implements AsyncDisposable {
   db(): Promise<OpenDatabase> {
     return this.#db ??= (async () => {
       const db = await openDatabase({
-        path: join(this.config.data_dir, "edgeward.db"),
+        path: databasePath(this.config.data_dir),
         onState: (trouble) =>
           this.health.report("database", trouble === null ? "ok" : "degraded", trouble ?? ""),
       });
       this.#open.use(db);
-      await db.migrate("core", [...auditMigrations, ...peerMigrations]);
+      await db.migrate("core", coreMigrations);
       return db;
     })();
   }
@@ -74,24 +94,55 @@ export class SiteServices implements AsyncDisposable {
         site: this.site,
         noiseKey: this.identity.noise.publicKey,
         db: await this.db(),
-        sealer: sealerOf(this.suite, this.identity.sealingKey),
+        sealer: this.sealer,
+        audit: auditOf("core", this.clock),
+        bus: this.bus.scoped("core"),
+        clock: this.clock,
+        log: this.log("peers"),
+      }))();
+  }
+
+  /** The database opens with the first request that needs it. */
+  readonly access: Access = {
+    require: (role) => async (c, next) => (await this.#guard()).require(role)(c, next),
+  };
+
+  tokens(): Promise<Tokens> {
+    return this.#tokens ??= (async () =>
+      openTokens({
+        db: await this.db(),
+        suite: this.suite,
         audit: auditOf("core", this.clock),
         clock: this.clock,
       }))();
   }
 
+  #guard(): Promise<Access> {
+    return this.#access ??= (async () =>
+      openAccess({
+        tokens: await this.tokens(),
+        db: await this.db(),
+        audit: auditOf("core", this.clock),
+        bus: this.bus.scoped("core"),
+        clock: this.clock,
+        log: this.log("access"),
+        metrics: this.metrics.scoped("core"),
+      }))();
+  }
+
   mqtt(): Promise<MqttService> {
     return this.#mqtt ??= (async () => {
-      const { url, listen, username, password_file } = this.config.mqtt;
+      const { listen, users_file, max_clients, max_clients_per_address } = this.config.mqtt;
       const mqtt = await openMqtt({
-        url,
+        ...brokerAccess(this.config.mqtt),
         listen,
+        ...(users_file !== undefined && { usersFile: users_file }),
+        limits: { clients: max_clients, clientsPerAddress: max_clients_per_address },
+        metrics: this.metrics.scoped("host"),
         clientId: `edgeward-${this.site}`,
         log: this.log("mqtt"),
         onState: (state, detail) =>
           this.health.report("mqtt", state === "up" ? "ok" : "degraded", detail),
-        ...(username !== undefined && { username }),
-        ...(password_file !== undefined && { password: readSecret(password_file) }),
       });
       this.#open.use(mqtt);
       return mqtt;
@@ -99,7 +150,23 @@ export class SiteServices implements AsyncDisposable {
   }
 
   http(): HttpService {
-    return this.#http ??= openHttp({ listen: this.config.http.listen, log: this.log("http") });
+    const { listen, tls_cert_file, tls_key_file, client_ca_file, trusted_proxies } =
+      this.config.http;
+    return this.#http ??= openHttp({
+      listen,
+      log: this.log("http"),
+      metrics: this.metrics.scoped("http"),
+      trustedProxies: trusted_proxies,
+      // the configuration has both or neither
+      ...(tls_cert_file !== undefined && tls_key_file !== undefined && {
+        tls: { certFile: tls_cert_file, keyFile: tls_key_file, clientCaFile: client_ca_file },
+      }),
+    });
+  }
+
+  /** There once a role has needed it. */
+  get publicHttp(): HttpService | undefined {
+    return this.#http;
   }
 
   /** Opens the public listener if a role needed it. */
@@ -116,6 +183,26 @@ export class SiteServices implements AsyncDisposable {
     return this.#open.disposeAsync();
   }
 
+  /** What those services tell of themselves that are open; it opens none, and waits for none. */
+  async facts(): Promise<{
+    broker: Listen | null;
+    database: { bytes: number } | null;
+    peers: { waiting: number } | null;
+  }> {
+    const [mqtt, db, peers] = await Promise.all([
+      opened(this.#mqtt),
+      opened(this.#db),
+      opened(this.#peers),
+    ]);
+    const { data_dir } = this.config;
+    const broker = mqtt?.broker;
+    return {
+      broker: broker === undefined ? null : { hostname: broker.hostname, port: broker.port },
+      database: db === undefined ? null : { bytes: sizeOf(databasePath(data_dir)) },
+      peers: peers === undefined ? null : { waiting: peers.waiting().length },
+    };
+  }
+
   /** Where a peer of this kind reaches the site: the broker for small devices, else HTTP. */
   async urlFor(kind: PeerKind): Promise<string> {
     const small = kind === "meter" || kind === "device" || kind === "keychain";
@@ -124,8 +211,14 @@ export class SiteServices implements AsyncDisposable {
       return broker === undefined ? this.config.mqtt.url : `mqtt://${reachable(broker)}`;
     }
     if (this.config.http.public_url !== undefined) return this.config.http.public_url;
-    return `http://${reachable(this.#listening ?? this.config.http.listen)}`;
+    const scheme = this.config.http.tls_cert_file === undefined ? "http" : "https";
+    return `${scheme}://${reachable(this.#listening ?? this.config.http.listen)}`;
   }
+}
+
+/** A service that is open by now; undefined while it opens, and when it could not. */
+function opened<T>(service: Promise<T> | undefined): Promise<T | undefined> {
+  return Promise.race([service, undefined]).catch(() => undefined);
 }
 
 /** An address that a client can use: a wildcard listens everywhere but names no host. */
@@ -134,13 +227,8 @@ function reachable({ hostname, port }: Listen): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** A secret from a file, without the newline that editors add. */
-function readSecret(file: string): Secret<string> {
-  try {
-    return new Secret(readFileSync(file, "utf8").replace(/\r?\n$/, ""));
-  } catch (error) {
-    throw new CodedError("secret_unreadable", `Cannot read the secret: ${messageOf(error)}`, {
-      hint: "the file must exist and be readable by the user running edgeward",
-    });
-  }
+/** Of a database and of the log beside it, in bytes. */
+function sizeOf(database: string): number {
+  return [database, `${database}-wal`]
+    .reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
 }

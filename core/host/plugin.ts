@@ -12,6 +12,7 @@ import type { z } from "zod";
 import { CodedError } from "../base/errors.ts";
 import type { Suite } from "../trust/crypto.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Access } from "../services/access/mod.ts";
 import type { Audit } from "../services/audit.ts";
 import type { Bus } from "../services/bus.ts";
 import type { Database, Migration } from "../services/db/mod.ts";
@@ -44,6 +45,8 @@ export interface Host {
   /** The primitives of this runtime. */
   readonly suite: Suite;
   readonly audit: Audit;
+  /** Guards administrative routes: who may pass shows an API token. */
+  readonly access: Access;
   readonly clock: Clock;
   /** Aborted when the site begins to stop. */
   readonly signal: AbortSignal;
@@ -79,8 +82,11 @@ export interface Plugin<
 
 /** One line of `edgeward doctor`. */
 export interface Finding {
-  readonly ok: boolean;
+  /** `degraded` is worth a look; with `failed` the role does not start or cannot do its work. */
+  readonly state: RoleState;
+  /** A sentence part without secrets: "code_file: there is no such file". */
   readonly what: string;
+  /** The next step. */
   readonly hint?: string;
 }
 

@@ -59,6 +59,10 @@ Deno.test("startSite() tells how its roles are", async () => {
     version: "1.2.3",
     ready: false,
     http: null,
+    admin: { ...site.admin },
+    broker: null,
+    database: null,
+    peers: null,
     parts: [
       { part: "silent", state: "ok", detail: "" },
       { part: "outspoken", state: "failed", detail: "fast asleep" },
@@ -232,7 +236,9 @@ Deno.test("a site enrols peers over its unix socket only, which is its operator'
   const { status, text } = await ask(socket, "/enrol", enrol(good));
   assert.equal(status, 201);
   assert.deepEqual(Object.keys(JSON.parse(text)), ["code", "site", "url", "noise_key", "expires"]);
-  for (const body of ["{}", `{"kind":"toaster","id":"t","ttl":1}`, `{"kind":"meter","id":"m"}`]) {
+  for (
+    const body of ["{}", `{"kind":"toaster","id":"t","ttl":1}`, `{"kind":"meter","id":"m","ttl":0}`]
+  ) {
     assert.equal((await ask(socket, "/enrol", enrol(body))).status, 400, body);
   }
   assert.equal((await ask(socket, "/livez")).status, 200);

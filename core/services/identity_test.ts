@@ -1,6 +1,7 @@
 /** The site's keys on disk: made once, for the owner's eyes only, and never quoted. */
 import assert from "node:assert/strict";
 import { toBase64url, utf8 } from "../base/bytes.ts";
+import { Secret } from "../base/secret.ts";
 import { fingerprint } from "../trust/fingerprint.ts";
 import { nativeSuite } from "./crypto_native.ts";
 import { IdentityError, openIdentity } from "./identity.ts";
@@ -30,7 +31,8 @@ Deno.test("openIdentity() gives the same keys after reopening, and others elsewh
   withFolder((folder) => {
     const [one, again, other] = ["a", "a", "b"].map((name) => {
       const { noise, signer, fingerprint, sealingKey } = openIdentity(suite, `${folder}/${name}`);
-      return [noise.publicKey, noise.secretKey, signer.seed, fingerprint, sealingKey.reveal()];
+      const seal = sealingKey.newest.key.reveal();
+      return [noise.publicKey, noise.secretKey, signer.seed, fingerprint, seal];
     });
     assert.deepEqual(again, one);
     for (const [i, key] of one!.entries()) assert.notDeepEqual(other![i], key);
@@ -51,6 +53,21 @@ Deno.test("openIdentity() gives keys that work under the fingerprint that it say
   });
 });
 
+Deno.test("openIdentity() gives what shows no secret when it is printed or serialised", () => {
+  withFolder((folder) => {
+    const identity = openIdentity(suite, folder);
+    const depth = 9;
+    const shown = Deno.inspect(identity, { depth, getters: true }).replace(/\s/g, "") +
+      JSON.stringify(identity);
+    assert.ok(shown.includes([...identity.fingerprint].join(",")));
+    const { noise, signer, sealingKey } = identity;
+    for (const secret of [noise.secretKey, signer.seed, sealingKey.newest.key.reveal()]) {
+      assert.ok(!shown.includes([...secret].join(",")));
+      assert.ok(!shown.includes(JSON.stringify(secret).slice(1, -1)));
+    }
+  });
+});
+
 Deno.test("openIdentity() refuses a damaged file without quoting it, and leaves it alone", () => {
   withFolder((folder) => {
     const file = `${folder}/identity.key`;
@@ -64,7 +81,13 @@ Deno.test("openIdentity() refuses a damaged file without quoting it, and leaves 
       null: "null",
       "a list": JSON.stringify(Object.values(keys)),
       "without a key": JSON.stringify({ ...keys, seal: undefined }),
-      "of another version": JSON.stringify({ ...keys, version: 2 }),
+      "of another version": JSON.stringify({ ...keys, version: 3 }),
+      "of an older version": JSON.stringify({ ...keys, version: 1 }),
+      "without a sealing key": JSON.stringify({ ...keys, seal: [] }),
+      "with a version twice": JSON.stringify({ ...keys, seal: [...keys.seal, ...keys.seal] }),
+      "with a version 0": JSON.stringify({ ...keys, seal: [{ ...keys.seal[0], version: 0 }] }),
+      "with a version 256": JSON.stringify({ ...keys, seal: [{ ...keys.seal[0], version: 256 }] }),
+      "with a short sealing key": JSON.stringify({ ...keys, seal: [{ version: 1, key: "AAAA" }] }),
       "with a short key": JSON.stringify({ ...keys, sign: keys.sign.slice(0, -4) }),
       "with an odd key": JSON.stringify({ ...keys, noise: `${keys.noise.slice(0, -1)}=` }),
       "with a number": JSON.stringify({ ...keys, noise: 7 }),
@@ -76,8 +99,8 @@ Deno.test("openIdentity() refuses a damaged file without quoting it, and leaves 
       assert.equal(error.code, "identity_unreadable", how);
       assert.equal(error.cause, undefined);
       const shown = Deno.inspect(error, { depth: 9, showHidden: true });
-      for (const key of ["noise", "sign", "seal"]) {
-        assert.ok(!shown.includes(keys[key].slice(0, 8)), `${how} shows ${key}`);
+      for (const key of [keys.noise, keys.sign, keys.seal[0].key]) {
+        assert.ok(!shown.includes(key.slice(0, 8)), `${how} shows ${key}`);
       }
       assert.equal(Deno.readTextFileSync(file), text);
     }
@@ -103,6 +126,46 @@ Deno.test("openIdentity() keeps the file to its owner although a crash left anot
     openIdentity(suite, folder);
     assert.equal(Deno.statSync(`${folder}/identity.key`).mode! & 0o777, 0o600);
     openIdentity(suite, folder);
+  });
+});
+
+Deno.test("openIdentity() reads a file of version 1, and a rotation makes it one of version 2", () => {
+  withFolder((folder) => {
+    const file = `${folder}/identity.key`;
+    openIdentity(suite, folder);
+    const { noise, sign, seal: [{ key }] } = JSON.parse(Deno.readTextFileSync(file));
+    Deno.writeTextFileSync(file, JSON.stringify({ version: 1, noise, sign, seal: key }) + "\n");
+    const identity = openIdentity(suite, folder);
+    const { sealingKey } = identity;
+    assert.deepEqual(sealingKey.versions, [1]);
+    assert.equal(toBase64url(sealingKey.newest.key.reveal()), key);
+    const added = sealingKey.add(new Secret(suite.randomBytes(32)));
+    const read = () => JSON.parse(Deno.readTextFileSync(file));
+    const second = { version: 2, key: toBase64url(added.key.reveal()) };
+    assert.deepEqual(read(), { version: 2, noise, sign, seal: [{ version: 1, key }, second] });
+    assert.deepEqual(openIdentity(suite, folder).sealingKey.versions, [1, 2]);
+    sealingKey.forgetBefore(added);
+    assert.deepEqual(read(), { version: 2, noise, sign, seal: [second] });
+    assert.equal(Deno.statSync(file).mode! & 0o777, 0o600);
+    const again = openIdentity(suite, folder);
+    assert.deepEqual(again.sealingKey.versions, [2]);
+    assert.deepEqual(again.fingerprint, identity.fingerprint);
+  });
+});
+
+Deno.test("a sealing key changes no file but the one that it was read from", () => {
+  withFolder((folder) => {
+    const file = `${folder}/identity.key`;
+    const { sealingKey } = openIdentity(suite, folder);
+    openIdentity(suite, `${folder}/other`);
+    const others = Deno.readTextFileSync(`${folder}/other/identity.key`);
+    const fresh = () => sealingKey.add(new Secret(suite.randomBytes(32)));
+    Deno.renameSync(`${folder}/other/identity.key`, file);
+    assert.throws(fresh, { code: "identity_unreadable", message: /removed or replaced/ });
+    assert.equal(Deno.readTextFileSync(file), others);
+    Deno.removeSync(file);
+    assert.throws(fresh, { code: "identity_unreadable" });
+    assert.deepEqual(sealingKey.versions, [1]);
   });
 });
 

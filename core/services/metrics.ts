@@ -59,4 +59,4 @@ export class MetricsRegistry {
 }
 
 /** Every label that an instrument may carry. */
-const labelNames: string[] = ["role", "reason", "purpose", "outcome"];
+const labelNames: string[] = ["role", "reason", "purpose", "outcome", "method", "status"];

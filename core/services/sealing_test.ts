@@ -1,10 +1,11 @@
 /** Sealed fields: worth nothing in another place, under another key, or altered by one bit. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { toHex, utf8 } from "../base/bytes.ts";
+import { concat, toHex, utf8 } from "../base/bytes.ts";
 import { Secret } from "../base/secret.ts";
 import { nativeSuite } from "./crypto_native.ts";
 import { type Place, sealerOf } from "./sealing.ts";
+import { SealingKey } from "./sealing_key.ts";
 
 const suite = nativeSuite();
 const masterKey = () => new Secret(suite.randomBytes(32));
@@ -59,4 +60,50 @@ Deno.test("the same value is sealed differently each time", () => {
   const sealed = Array.from({ length: 100 }, () => toHex(sealer.seal(place, utf8("secret"))));
   assert.equal(new Set(sealed).size, 100);
   assert.equal(new Set(sealed.map((text) => text.slice(2, 26))).size, 100);
+});
+
+Deno.test("a sealer opens what any version kept has sealed, and seals with the newest", () => {
+  const first = { version: 1, key: masterKey() };
+  const key = new SealingKey([first], () => {});
+  const sealer = sealerOf(suite, key);
+  const old = sealer.seal(place, utf8("old"));
+  const second = key.add(masterKey());
+  const fresh = sealer.seal(place, utf8("new"));
+  assert.deepEqual([old[0], fresh[0]], [1, 2]);
+  assert.deepEqual(sealer.open(place, old), utf8("old"));
+  assert.deepEqual(sealer.open(place, fresh), utf8("new"));
+  const relabelled = concat(Uint8Array.of(2), old.subarray(1));
+  assert.throws(() => sealer.open(place, relabelled), unsealable);
+  key.forgetBefore(second);
+  assert.throws(() => sealer.open(place, old), unsealable);
+  assert.deepEqual(sealer.open(place, fresh), utf8("new"));
+  assert.throws(() => first.key.reveal(), /wiped/);
+});
+
+Deno.test("a sealer of declared columns seals no other", () => {
+  const columns = [{ table: "peers", column: "psk", row: "kind || '/' || id" }];
+  const sealer = sealerOf(suite, masterKey(), columns);
+  sealer.seal(place, utf8("secret"));
+  assert.throws(() => sealer.seal({ ...place, column: "code" }, utf8("secret")), /not declared/);
+  assert.throws(() => sealer.seal({ ...place, table: "users" }, utf8("secret")), /not declared/);
+});
+
+Deno.test("a sealing key is saved before it is used, and numbers its versions from 1 to 255", () => {
+  const saved: number[][] = [];
+  let full = false;
+  const key = new SealingKey([{ version: 254, key: masterKey() }], (versions) => {
+    if (full) throw new Error("the disk is full");
+    saved.push(versions.map(({ version }) => version));
+  });
+  key.add(masterKey());
+  const last = key.add(masterKey());
+  assert.deepEqual(key.versions, [254, 255, 1]);
+  full = true;
+  assert.throws(() => key.add(masterKey()), /full/);
+  assert.throws(() => key.forgetBefore(last), /full/);
+  assert.deepEqual(key.versions, [254, 255, 1]);
+  full = false;
+  key.forgetBefore(last);
+  key.forgetBefore(last);
+  assert.deepEqual(saved, [[254, 255], [254, 255, 1], [1]]);
 });

@@ -1,10 +1,12 @@
 /**
- * Deterministic CBOR (RFC 8949 §4.2) over cborg. Maps decode to `Map`, so that no key, `__proto__`
- * included, can reach an object's prototype; a decoded item must equal its own re-encoding, because
- * decoders alone accept unsorted maps.
+ * Deterministic CBOR (RFC 8949 §4.2): integers within ±(2^53 − 1), byte and text strings, arrays, maps,
+ * true, false and null; no floats, no tags, no indefinite lengths. There is one encoding of an item, and
+ * the decoder takes no other: shortest heads, sorted keys, valid UTF-8, nothing behind the end.
+ *
+ * Maps decode to `Map`, so that no key, `__proto__` included, can reach an object's prototype. What an
+ * outsider can make it do is bounded: nesting by `maxDepth`, everything else by the bytes that he sent.
  */
-import { decode, encode, encodeInto, rfc8949EncodeOptions } from "cborg";
-import { equalBytes } from "../base/bytes.ts";
+import { encode, rfc8949EncodeOptions } from "cborg";
 import { CodedError } from "../base/errors.ts";
 
 /** What we put on the wire: no floats, no tags but COSE's, integers within ±(2^53 − 1). */
@@ -23,16 +25,8 @@ export class CborError extends CodedError<"malformed"> {
   override readonly name = "CborError";
 }
 
-const decodeOptions = {
-  useMaps: true,
-  strict: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  allowBigInt: false,
-  rejectDuplicateMapKeys: true,
-} as const;
+/** Arrays and maps inside each other: more than any of ours, little enough for a small stack. */
+const maxDepth = 16;
 
 /** Encodes with sorted maps and the shortest forms. */
 export function encodeCbor(value: Cbor): Uint8Array {
@@ -41,21 +35,139 @@ export function encodeCbor(value: Cbor): Uint8Array {
 
 /** @throws CborError "malformed" on anything but one item in its deterministic encoding */
 export function decodeCbor(bytes: Uint8Array): Cbor {
-  let value: Cbor;
-  const again = new Uint8Array(bytes.length);
-  let written: number;
-  try {
-    value = decode(bytes, decodeOptions) as Cbor;
-    ({ written } = encodeInto(value, again, rfc8949EncodeOptions));
-  } catch (error) {
-    throw new CborError("malformed", "Cannot decode CBOR: not one well-formed item", {
-      cause: error,
-    });
-  }
-  if (written !== bytes.length || !equalBytes(bytes, again)) {
-    throw new CborError("malformed", "Cannot decode CBOR: not in deterministic encoding");
-  }
+  const decoder = new Decoder(bytes);
+  const value = decoder.item(maxDepth);
+  if (decoder.at !== bytes.length) throw malformed("bytes follow the item");
   return value;
+}
+
+/** One pass over the bytes (RFC 8949 §3). */
+class Decoder {
+  readonly #bytes: Uint8Array;
+  at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  item(depth: number): Cbor {
+    if (depth === 0) throw malformed("it is nested too deeply");
+    const lead = this.#byte();
+    if (lead >= 0xe0) return simple(lead);
+    const argument = this.#argument(lead & 31);
+    switch (lead >> 5) {
+      case 0:
+        return argument;
+      case 1:
+        if (argument === Number.MAX_SAFE_INTEGER) throw malformed("an integer is out of range");
+        return -1 - argument;
+      case 2:
+        return this.#take(argument).slice();
+      case 3:
+        return text(this.#take(argument));
+      case 4: {
+        const items: Cbor[] = [];
+        for (let i = 0; i < argument; i++) items.push(this.item(depth - 1));
+        return items;
+      }
+      case 5:
+        return this.#map(argument, depth);
+      default:
+        throw malformed("tags are not expected");
+    }
+  }
+
+  #map(size: number, depth: number): Cbor {
+    const map = new Map<string | number, Cbor>();
+    let last: Uint8Array | undefined;
+    for (let i = 0; i < size; i++) {
+      const from = this.at;
+      const key = this.#key();
+      const encoded = this.#bytes.subarray(from, this.at);
+      if (last !== undefined && !isBefore(last, encoded)) throw malformed("keys are not sorted");
+      last = encoded;
+      map.set(key, this.item(depth - 1));
+    }
+    return map;
+  }
+
+  /** Text or an integer, which is looked at first: keys that hold maps would nest without end. */
+  #key(): string | number {
+    const kind = (this.#bytes[this.at] ?? 0xff) >> 5;
+    if (kind !== 0 && kind !== 1 && kind !== 3) throw malformed("a key is no name");
+    return this.item(1) as string | number;
+  }
+
+  /** The number behind the lead byte, in its shortest form. */
+  #argument(short: number): number {
+    if (short < 24) return short;
+    if (short > 27) throw malformed("a length is indefinite");
+    const width = 1 << (short - 24);
+    const [least, from] = [[24, 0x100, 0x1_0000, 0x1_0000_0000][short - 24]!, this.at];
+    this.at += width;
+    if (this.at > this.#bytes.length) throw malformed("it ends too early");
+    let value = 0;
+    for (let i = from; i < this.at; i++) value = value * 256 + this.#bytes[i]!;
+    if (value < least) throw malformed("a head is not in its shortest form");
+    if (value > Number.MAX_SAFE_INTEGER) throw malformed("an integer is out of range");
+    return value;
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.at++];
+    if (byte === undefined) throw malformed("it ends too early");
+    return byte;
+  }
+
+  #take(length: number): Uint8Array {
+    const from = this.at;
+    this.at += length;
+    if (this.at > this.#bytes.length) throw malformed("it ends too early");
+    return this.#bytes.subarray(from, this.at);
+  }
+}
+
+function simple(lead: number): Cbor {
+  if (lead === 0xf4) return false;
+  if (lead === 0xf5) return true;
+  if (lead === 0xf6) return null;
+  throw malformed("floats and other simple values are not expected");
+}
+
+/** Bytewise, which for two encoded items is their order (§4.2.1). */
+function isBefore(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
+  return a.length < b.length;
+}
+
+/** Strict UTF-8 (RFC 3629): not every engine has a TextDecoder. */
+function text(bytes: Uint8Array): string {
+  let result = "";
+  for (let i = 0; i < bytes.length;) {
+    const lead = bytes[i++]!;
+    if (lead < 0x80) {
+      result += String.fromCharCode(lead);
+      continue;
+    }
+    const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    const least = [0x80, 0x800, 0x1_0000][more - 1]!;
+    let point = lead & (0x3f >> more);
+    for (let k = 0; k < more; k++) {
+      const next = bytes[i++] ?? 0;
+      if (next >> 6 !== 2) throw malformed("text is not UTF-8");
+      point = point << 6 | next & 0x3f;
+    }
+    const surrogate = point >= 0xd800 && point < 0xe000;
+    if (lead < 0xc2 || lead > 0xf4 || point < least || point > 0x10_ffff || surrogate) {
+      throw malformed("text is not UTF-8");
+    }
+    result += String.fromCodePoint(point);
+  }
+  return result;
+}
+
+function malformed(why: string): CborError {
+  return new CborError("malformed", `Cannot decode CBOR: ${why}`);
 }
 
 /**
@@ -101,7 +213,7 @@ export class MapReader {
   bytes(key: string | number, length?: number): Uint8Array {
     const member = this.value(key);
     return member instanceof Uint8Array && (length === undefined || member.length === length)
-      ? plain(member)
+      ? member
       : this.#refuse(key, "is not a byte string of the right length");
   }
 

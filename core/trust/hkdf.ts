@@ -1,10 +1,11 @@
-/** HKDF-SHA256 (RFC 5869) over a Suite's HMAC. */
-import { concat, utf8 } from "../base/bytes.ts";
+/** HKDF-SHA256 (RFC 5869) with its parameters by name. */
+import { utf8 } from "../base/bytes.ts";
 import type { Suite } from "./crypto.ts";
 
 /**
  * Derives `length` bytes (32 unless said, at most 8160) from input keying material.
- * @throws RangeError when more is asked for than the RFC allows
+ * @throws RangeError when more is asked for than the RFC allows, or the info is longer than 1024
+ * bytes, which Node and its like refuse
  */
 export function hkdf(
   suite: Suite,
@@ -20,14 +21,10 @@ export function hkdf(
     throw new RangeError("Cannot derive a key: more than 8160 bytes asked for");
   }
   const info = bytesOf(options.info);
-  const prk = suite.hmacSha256(bytesOf(options.salt), options.ikm);
-  const okm = new Uint8Array(length);
-  let block: Uint8Array = new Uint8Array(0);
-  for (let at = 0, i = 1; at < length; at += 32, i++) {
-    block = suite.hmacSha256(prk, concat(block, info, Uint8Array.of(i)));
-    okm.set(block.subarray(0, Math.min(32, length - at)), at);
+  if (info.length > 1024) {
+    throw new RangeError("Cannot derive a key: the info is longer than 1024 bytes");
   }
-  return okm;
+  return suite.hkdfSha256(options.ikm, bytesOf(options.salt), info, length);
 }
 
 function bytesOf(value: Uint8Array | string): Uint8Array {

@@ -1,12 +1,10 @@
 /**
  * What a peer is given to join a site: `{code, site, url, noise_key, expires}`. The code is a 16-byte
- * secret that works once; the session's psk is derived from it. On first contact the peer answers with
- * its statement key.
+ * secret that works once; the session's psk is derived from it.
  */
 import { fromBase64url, toBase64url } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 import { type Id, parseId } from "../base/id.ts";
-import { decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
 
 export interface Enrolment {
   readonly code: Uint8Array;
@@ -45,32 +43,25 @@ export function enrolmentToJson(enrolment: Enrolment): EnrolmentJson {
 export function enrolmentFromJson(text: string): Enrolment {
   try {
     const { code, site, url, noise_key, expires } = JSON.parse(text) as EnrolmentJson;
+    if ([code, url, noise_key, expires].some((one) => typeof one !== "string")) throw malformed();
     const enrolment = {
       code: fromBase64url(code),
       site: parseId(site),
-      url: String(url),
+      url,
       noiseKey: fromBase64url(noise_key),
       expires: Date.parse(expires),
     };
     if (
       enrolment.code.length === 16 && enrolment.noiseKey.length === 32 &&
-      Number.isFinite(enrolment.expires) && /^(https?|mqtts?|wss?):\/\//.test(enrolment.url)
+      new Date(enrolment.expires).toISOString() === expires &&
+      /^(https?|mqtts?|wss?):\/\//.test(enrolment.url)
     ) return enrolment;
   } catch { /* said below, without quoting the code */ }
-  throw new EnrolmentError("enrolment_malformed", "Cannot read the enrolment code", {
+  throw malformed();
+}
+
+function malformed(): EnrolmentError {
+  return new EnrolmentError("enrolment_malformed", "Cannot read the enrolment code", {
     hint: "give the whole JSON line that `edgeward admin enrol KIND ID --json` printed",
   });
-}
-
-/** The first data frame of a peer that joins. */
-export function encodeEnrolRequest(signKey: Uint8Array): Uint8Array {
-  return encodeCbor({ sign_key: signKey });
-}
-
-/** The peer's statement key. @throws CborError */
-export function decodeEnrolRequest(body: Uint8Array): Uint8Array {
-  const reader = new MapReader(decodeCbor(body));
-  const signKey = reader.bytes("sign_key", 32);
-  reader.end();
-  return signKey;
 }

@@ -1,4 +1,5 @@
 /** Kinds of peers, and which kind speaks for which purpose where. */
+import { toHex } from "../base/bytes.ts";
 import type { Purpose } from "../trust/session/hello.ts";
 
 export const peerKinds = ["device", "meter", "fog", "gateway", "witness", "keychain"] as const;
@@ -37,4 +38,9 @@ export function sessionTopics(purpose: Purpose, device: string) {
     up: `edgeward/${purpose}/up/${device}`,
     down: `edgeward/${purpose}/down/${device}`,
   };
+}
+
+/** A fingerprint as people see it: its first 12 bytes as hexadecimal digits in groups of four. */
+export function fingerprintText(fingerprint: Uint8Array): string {
+  return toHex(fingerprint.subarray(0, 12)).match(/.{4}/g)!.join("-");
 }

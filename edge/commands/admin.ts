@@ -1,40 +1,47 @@
 /** `edgeward admin …`: what only the operator of this machine may do, on the running site. */
 import type { Command } from "commander";
 import type { EnrolmentJson } from "../../core/wire/enrolment.ts";
-import { isPeerKind, peerKinds } from "../../core/wire/peer.ts";
-import { CodedError } from "../../core/base/errors.ts";
+import { peerKinds } from "../../core/wire/peer.ts";
 import { parseId } from "../../core/base/id.ts";
 import { askSite } from "../admin_client.ts";
-import { configOption, durationOption, loadSite } from "../options.ts";
+import { configureTokens } from "./admin_token.ts";
+import { argumentOf, configOption, loadSite } from "../options.ts";
+import { parseKind } from "../peers/name.ts";
 import { printJson, printLine, warnLine } from "../terminal.ts";
+import { type EnrolmentOptions, enrolmentOptions, printEnrolment } from "../print_enrolment.ts";
 
-interface EnrolOptions {
+interface EnrolOptions extends EnrolmentOptions {
   readonly config?: string;
-  readonly ttl: number;
-  readonly json?: true;
 }
 
 export function configure(command: Command): void {
   command.description("Administer the site that runs on this machine.");
-  command.command("enrol").description("Make a one-time code with which a peer joins the site.")
-    .argument("<kind>", peerKinds.join(", "))
+  const enrolling = command.command("enrol")
+    .description("Make a one-time code with which a peer joins the site.")
+    .addArgument(argumentOf("<kind>", "what the peer is", peerKinds))
     .argument("<id>", "identifier of the peer")
+    .addOption(configOption());
+  enrolmentOptions(enrolling).action(enrol);
+  configureTokens(command);
+  command.command("rotate-key")
+    .description("Make a new key for what is sealed in the database, and seal all of it anew.")
     .addOption(configOption())
-    .option("--ttl <duration>", "how long the code works", durationOption, 24 * 3_600_000)
-    .option("--json", "print one JSON object, as the peer's code_file wants it")
-    .action(enrol);
+    .option("--json", "print one JSON object")
+    .action(rotateKey);
+}
+
+async function rotateKey({ config, json }: { config?: string; json?: true }): Promise<void> {
+  const { data_dir } = await loadSite(config);
+  const rotated = await askSite(data_dir, "/sealing-key/rotate", { method: "POST" });
+  if (json) return printJson(rotated);
+  const { version, resealed } = rotated as { version: number; resealed: number };
+  printLine(`key version ${version} is in use; ${resealed} values were sealed anew`);
+  warnLine("older backups of identity.key open nothing that is in the database now");
 }
 
 async function enrol(kind: string, id: string, options: EnrolOptions): Promise<void> {
-  if (!isPeerKind(kind)) {
-    throw new CodedError("usage", `Cannot enrol: there is no kind of peer "${kind}"`, {
-      hint: `kinds are ${peerKinds.join(", ")}`,
-    });
-  }
+  const body = { kind: parseKind(kind), id: parseId(id), ttl: options.ttl };
   const { data_dir } = await loadSite(options.config);
-  const body = { kind, id: parseId(id), ttl: options.ttl };
-  const enrolment = await askSite(data_dir, "/enrol", { method: "POST", body }) as EnrolmentJson;
-  if (options.json) return printJson(enrolment);
-  for (const [key, value] of Object.entries(enrolment)) printLine(`${key.padEnd(10)} ${value}`);
-  warnLine("the code is a secret and works once; give the whole of it to the peer");
+  const enrolment = await askSite(data_dir, "/enrol", { method: "POST", body });
+  printEnrolment(enrolment as EnrolmentJson, options);
 }

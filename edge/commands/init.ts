@@ -4,13 +4,14 @@ import type { Command } from "commander";
 import { CodedError } from "../../core/base/errors.ts";
 import { sampleConfig } from "../../core/host/config/mod.ts";
 import { isId } from "../../core/base/id.ts";
+import { argumentOf } from "../options.ts";
 import { registry } from "../plugins.ts";
 import { printLine } from "../terminal.ts";
 
 export function configure(command: Command): void {
   const names = Object.keys(registry);
   command.description("Print a commented configuration for a site that plays these roles.")
-    .argument("<role...>", `roles: ${names.join(", ")}`)
+    .addArgument(argumentOf("<role...>", "what the site does", names))
     .option("--site <id>", "name of the site (default: this machine's name)")
     .action(async (roles: string[], options: { site?: string }) => {
       const plugins = await Promise.all(roles.map(async (role) => {

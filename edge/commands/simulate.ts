@@ -1,6 +1,8 @@
 /** `edgeward simulate meters`: plays meters at a running site, through its public doors. */
 import type { Command } from "commander";
 import { CodedError } from "../../core/base/errors.ts";
+import type { Id } from "../../core/base/id.ts";
+import type { Remote } from "../../core/services/sessions/mod.ts";
 import { enrolmentFromJson } from "../../core/wire/enrolment.ts";
 import { askSite } from "../admin_client.ts";
 import { configureLogging } from "../logging.ts";
@@ -13,10 +15,16 @@ import {
   type SimulationOptions,
   simulationOptions,
 } from "../simulate/options.ts";
-import { printJson, printLine, progress } from "../terminal.ts";
+import {
+  shownFingerprint,
+  siteOfStrangers,
+  type StrangerOptions,
+  strangerOptions,
+} from "../simulate/strangers.ts";
+import { printJson, printLine, progress, warnLine } from "../terminal.ts";
 import { stopSignal } from "./run.ts";
 
-interface MeterOptions extends SimulationOptions {
+interface MeterOptions extends SimulationOptions, StrangerOptions {
   readonly config?: string;
   readonly count: number;
   readonly json?: true;
@@ -28,29 +36,40 @@ const drainTime = 60_000;
 export function configure(command: Command): void {
   command.description("Play the devices of a site.");
   const meters = command.command("meters")
-    .description("Enrol meters at the site that runs on this machine and let them measure.")
+    .description(
+      "Let meters measure, enrolled at the site that runs on this machine or waiting for approval.",
+    )
     .addOption(configOption())
     .option("--count <n>", "how many meters", wholeNumber(1, 10_000), 10)
     .option("--json", "print one JSON object at the end");
-  simulationOptions(meters, { speed: 1 }).action(simulateMeters);
+  simulationOptions(strangerOptions(meters), { speed: 1 }).action(simulateMeters);
 }
 
 async function simulateMeters(options: MeterOptions): Promise<void> {
   await configureLogging({ level: "warning" });
-  const { data_dir } = await loadSite(options.config);
+  const enrol = await invitation(options);
   const source = await loadSource(options);
+  using line = progress(options);
+  const say = (text: string) => {
+    line.clear();
+    warnLine(text);
+  };
   await using fleet = await enrolFleet({
     count: options.count,
-    async enrol(id) {
-      const body = { kind: "meter", id, ttl: 3_600_000 };
-      const answer = await askSite(data_dir, "/enrol", { method: "POST", body });
-      return enrolmentFromJson(JSON.stringify(answer));
+    enrol,
+    onApproval(id, words) {
+      if (words !== null) say(`${id} waits for approval: ${words}`);
+      else if (options.withoutCode) say(`${id} is let in`);
     },
   });
   const { meters } = fleet;
+  if (options.siteKey !== undefined) {
+    for (const { id, keys } of meters) {
+      say(`${id} waits for approval: fingerprint ${shownFingerprint(keys.noise.publicKey)}`);
+    }
+  }
   const stopping = new AbortController();
   stopSignal().then(() => stopping.abort());
-  using line = progress(options);
   const { steps } = await runFleet({
     meters,
     source,
@@ -66,4 +85,19 @@ async function simulateMeters(options: MeterOptions): Promise<void> {
   if (options.json) printJson({ ...totals, steps, meters: meters.length });
   else printLine(`${accepted} of ${sent} readings accepted, ${refused} refused`);
   if (accepted !== sent) throw new CodedError("incomplete", "The site did not take every reading");
+}
+
+/** How meters learn of their site: from a code that it makes for them, or from the command line. */
+async function invitation(options: MeterOptions): Promise<(id: Id) => Promise<Remote>> {
+  const { config, withoutCode, url, siteKey, site } = options;
+  if (withoutCode || url !== undefined || siteKey !== undefined || site !== undefined) {
+    const known = await siteOfStrangers(options, () => loadSite(config));
+    return () => Promise.resolve(known);
+  }
+  const { data_dir } = await loadSite(config);
+  return async (id) => {
+    const body = { kind: "meter", id, ttl: 3_600_000 };
+    const answer = await askSite(data_dir, "/enrol", { method: "POST", body });
+    return enrolmentFromJson(JSON.stringify(answer));
+  };
 }

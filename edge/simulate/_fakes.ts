@@ -10,7 +10,7 @@ import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { openHttp } from "../../core/services/http/mod.ts";
 import type { Log } from "../../core/services/logging.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
-import type { Peer, Peers } from "../../core/services/peers/mod.ts";
+import type { Admission, Peer } from "../../core/services/peers/mod.ts";
 import { sessionsOf } from "../../core/services/sessions/mod.ts";
 import { pskFromCode } from "../../core/trust/session/handshake.ts";
 import { StatementVerifier } from "../../core/trust/statement.ts";
@@ -59,6 +59,7 @@ export async function fakeFog(
     log: silent,
     metrics: new MetricsRegistry().scoped("fog"),
     http: http.router("fog-aggregator"),
+    runOnce: { run: (_call, effect) => effect() },
     defer: (undo) => void stack.defer(undo),
   });
   await sessions.serve("meter", async (call, peer) => {
@@ -109,11 +110,9 @@ export async function realFog(dir: string, port = 0): Promise<Site> {
   return await startSite(config, { version: "0" });
 }
 
-function peersIn(rows: Map<Id, Peer>): Peers {
-  const unused = () => Promise.reject(new Error("not used here"));
+function peersIn(rows: Map<Id, Peer>): Admission {
   return {
-    enrol: unused,
-    revoke: unused,
+    apply: () => Promise.resolve("pending"),
     watch: () => () => {},
     find: (_kind, id) => Promise.resolve(rows.get(id) ?? null),
     bind(peer, keys) {

@@ -1,19 +1,22 @@
-/** New meters, enrolled at their site. Their names are new each time, as their keys are. */
+/** New meters, and how they come to their site. Their names are new each time, as their keys are. */
 import { toHex } from "../../core/base/bytes.ts";
 import { type Id, parseId } from "../../core/base/id.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { logOf } from "../../core/services/logging.ts";
-import type { Enrolment } from "../../core/wire/enrolment.ts";
+import type { Remote } from "../../core/services/sessions/mod.ts";
 import { SimulatedMeter } from "./meter.ts";
 
 export interface EnrolledFleet extends AsyncDisposable {
   readonly meters: readonly SimulatedMeter[];
 }
 
-/** @param options.enrol asks the site for a meter's code */
-export async function enrolFleet(
-  options: { count: number; enrol: (id: Id) => Promise<Enrolment> },
-): Promise<EnrolledFleet> {
+export async function enrolFleet(options: {
+  readonly count: number;
+  /** Asks the site for a meter's code, or tells what a meter knows that comes without one. */
+  readonly enrol: (id: Id) => Promise<Remote>;
+  /** Hears what a meter shows while it waits for approval, and null when it is let in. */
+  readonly onApproval?: (id: Id, words: string | null) => void;
+}): Promise<EnrolledFleet> {
   const suite = nativeSuite();
   const log = logOf("simulate", "meter");
   const run = toHex(suite.randomBytes(3));
@@ -23,7 +26,9 @@ export async function enrolFleet(
   for (let i = 1; i <= options.count; i++) {
     const id = parseId(`meter-${run}-${String(i).padStart(digits, "0")}`);
     const enrolment = await options.enrol(id);
-    meters.push(stack.use(new SimulatedMeter({ suite, enrolment, id, clock: Date.now, log })));
+    const onApproval = (words: string | null) => options.onApproval?.(id, words);
+    const meter = new SimulatedMeter({ suite, enrolment, id, clock: Date.now, log, onApproval });
+    meters.push(stack.use(meter));
   }
   const running = stack.move();
   return { meters, [Symbol.asyncDispose]: () => running.disposeAsync() };

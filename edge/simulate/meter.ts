@@ -9,10 +9,15 @@ import { CodedError } from "../../core/base/errors.ts";
 import { type Id, parseId } from "../../core/base/id.ts";
 import type { Log } from "../../core/services/logging.ts";
 import { pause } from "../../core/services/pause.ts";
-import { type Channel, dial, Refusal } from "../../core/services/sessions/mod.ts";
+import {
+  type Channel,
+  ChannelError,
+  dial,
+  Refusal,
+  type Remote,
+} from "../../core/services/sessions/mod.ts";
 import type { KeyPair, Signer, Suite } from "../../core/trust/crypto.ts";
 import { signStatement } from "../../core/trust/statement.ts";
-import type { Enrolment } from "../../core/wire/enrolment.ts";
 import {
   decodeReceipt,
   encodeBatch,
@@ -31,11 +36,14 @@ export interface MeterKeys {
 
 export interface MeterOptions {
   readonly suite: Suite;
-  readonly enrolment: Enrolment;
+  /** An enrolment, or as much of one as the meter knows: without a code it waits for approval. */
+  readonly enrolment: Remote;
   readonly id: Id;
   /** Stamps the readings. */
   readonly clock: Clock;
   readonly log: Log;
+  /** Hears the words that the meter shows while it waits for approval, and null when it is let in. */
+  readonly onApproval?: (words: string | null) => void;
   /** "r1" unless said. */
   readonly register?: Id;
   /** New ones unless given. */
@@ -88,10 +96,11 @@ export class SimulatedMeter implements AsyncDisposable {
   #refused = 0;
   /** Why what is waiting waits. */
   #trouble: unknown;
+  #isLetIn = false;
 
   /** Nothing is sent before the first reading. @throws ChannelError when the URL is of no known kind */
   constructor(options: MeterOptions) {
-    const { suite, enrolment, id, keys } = options;
+    const { suite, enrolment, id, keys, onApproval } = options;
     this.id = id;
     this.keys = keys ?? { noise: suite.x25519.keyPair(), signer: suite.ed25519.signer() };
     this.#options = options;
@@ -101,6 +110,9 @@ export class SimulatedMeter implements AsyncDisposable {
       purpose: "meter",
       staticKey: this.keys.noise,
       signKey: this.keys.signer.publicKey,
+      onWords(words) {
+        if (words !== null) onApproval?.(words);
+      },
     });
   }
 
@@ -146,7 +158,12 @@ export class SimulatedMeter implements AsyncDisposable {
     throw new MeterError(
       "not_drained",
       `Cannot drain the meter "${this.id}": ${this.#waiting.length} readings still wait`,
-      { hint: "is its site running, at the address of its enrolment?", cause: this.#trouble },
+      {
+        hint: this.#mustWait(this.#trouble)
+          ? "it waits for approval: `edgeward peers list` at its site, then `edgeward peers approve`"
+          : "is its site running, at the address of its enrolment?",
+        cause: this.#trouble,
+      },
     );
   }
 
@@ -180,7 +197,7 @@ export class SimulatedMeter implements AsyncDisposable {
     statement: Uint8Array,
     count: number,
   ): Promise<Omit<MeterStatistics, "sent"> | null> {
-    const { log, random = Math.random } = this.#options;
+    const { log, random = Math.random, onApproval } = this.#options;
     const { signal } = this.#stopping;
     for (let wait = firstWait;; wait = Math.min(2 * wait, longestWait)) {
       try {
@@ -192,6 +209,8 @@ export class SimulatedMeter implements AsyncDisposable {
         if (refused.length > 0) log.warn("readings refused", { meter: this.id, refused });
         if (this.#trouble !== undefined) log.info("readings flow again", { meter: this.id });
         this.#trouble = undefined;
+        if (!this.#isLetIn) onApproval?.(null);
+        this.#isLetIn = true;
         return { accepted: accepted + duplicates, refused: refused.length };
       } catch (error) {
         if (signal.aborted) return null;
@@ -199,15 +218,24 @@ export class SimulatedMeter implements AsyncDisposable {
           log.warn("batch refused", { meter: this.id, readings: count, error });
           return { accepted: 0, refused: count };
         }
-        // one line when the trouble begins is enough
-        log[this.#trouble === undefined ? "warn" : "debug"]("readings wait", {
-          meter: this.id,
-          error,
-        });
+        // one line when the trouble begins is enough, and none for what is as it should be
+        const isPatient = this.#mustWait(error);
+        const isNews = this.#trouble === undefined && !isPatient;
+        log[isNews ? "warn" : "debug"]("readings wait", { meter: this.id, error });
         this.#trouble = error;
+        // how long to wait is up to the session then, and it goes on only while it has a call
+        if (isPatient) wait = firstWait;
       }
       await pause(wait * (0.5 + random() / 2), signal);
       if (signal.aborted) return null;
     }
+  }
+
+  /** Whether a person has to decide first. A site that is known by its key says so by silence, too. */
+  #mustWait(trouble: unknown): boolean {
+    if (this.#isLetIn || !(trouble instanceof ChannelError)) return false;
+    const { code, noiseKey } = this.#options.enrolment;
+    const bySilence = code === undefined && noiseKey !== undefined;
+    return trouble.code === "pending" || bySilence && trouble.code === "no_answer";
   }
 }

@@ -2,6 +2,7 @@
  * cloud-summary: takes the signed summaries of many fogs, keeps each exactly once and in the order of
  * its fog's chain, and answers for all windows together.
  */
+import type { Context, Next } from "hono";
 import { definePlugin } from "../../core/host/plugin.ts";
 import { config } from "./config.ts";
 import { receiveUplink } from "./receive.ts";
@@ -18,8 +19,13 @@ export default definePlugin({
   migrations,
   async start(host, config) {
     const store = libsqlStore(host.db);
-    host.http.mount(windowRoutes(store, config));
-    host.http.claim("/summary", summaryRoutes(store, config));
+    const gate = config.public_summary ? anyone : host.access.require("viewer");
+    host.http.mount(windowRoutes(store, gate));
+    host.http.claim("/summary", summaryRoutes(store, gate));
     await host.sessions.serve("uplink", receiveUplink(host, store));
   },
 });
+
+async function anyone(_: Context, next: Next): Promise<void> {
+  await next();
+}

@@ -1,11 +1,10 @@
 /**
  * What the cloud tells over HTTP: `/summary` with the field names of the prototype, and a query of
- * windows in pages. Averages are divided out here, once, from integer sums.
+ * windows in pages, both behind a gate. Averages are divided out here, once, from integer sums.
  */
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { isId } from "../../core/base/id.ts";
 import { problem } from "../../core/services/http/mod.ts";
-import type { Config } from "./config.ts";
 import type { SummaryStore, Window, WindowQuery } from "./store.ts";
 
 /** Windows that `/summary` lists. */
@@ -13,11 +12,9 @@ const latestCount = 20;
 const pageLimit = 1_000;
 
 /** `GET /summary` → `{total_packets, avg_power_overall, avg_voltage_overall, latest_data}`. */
-export function summaryRoutes(store: SummaryStore, config: Config): Hono {
+export function summaryRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono {
   const routes = new Hono();
-  routes.get("/", async (c) => {
-    const refused = refusal(config);
-    if (refused !== null) return refused;
+  routes.get("/", gate, async (c) => {
     const totals = await store.totals();
     const latest = await store.latest(latestCount);
     return c.json({
@@ -31,11 +28,9 @@ export function summaryRoutes(store: SummaryStore, config: Config): Hono {
 }
 
 /** `GET /cloud-summary/windows?fog=&from=&to=&limit=&after=` → `{windows, next}`, oldest first. */
-export function windowRoutes(store: SummaryStore, config: Config): Hono {
+export function windowRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono {
   const routes = new Hono();
-  routes.get("/windows", async (c) => {
-    const refused = refusal(config);
-    if (refused !== null) return refused;
+  routes.get("/windows", gate, async (c) => {
     const query = parseQuery(c);
     if (query instanceof Response) return query;
     const windows = await store.windows(query);
@@ -46,14 +41,6 @@ export function windowRoutes(store: SummaryStore, config: Config): Hono {
     });
   });
   return routes;
-}
-
-function refusal(config: Config): Response | null {
-  if (config.public_summary) return null;
-  return problem(401, "token_required", "This site does not show its summary without a token.", {
-    hint: "set public_summary = true under [plugins.cloud-summary] to show it to anyone",
-    headers: { "www-authenticate": "Bearer" },
-  });
 }
 
 /** Times are Unix milliseconds or RFC 3339. */

@@ -1,13 +1,14 @@
 /** What the cloud tells over HTTP: names, rounding, pages, and who may ask. */
 import assert from "node:assert/strict";
+import type { MiddlewareHandler } from "hono";
 import type { Id } from "../../core/base/id.ts";
 import { chain, link } from "./_store_contract.ts";
 import { withLibsqlStore } from "./_temporary_store.ts";
 import { kilowatts, summaryRoutes, volts, windowRoutes } from "./routes.ts";
 import type { SummaryStore } from "./store.ts";
 
-const open = { public_summary: true };
-const closed = { public_summary: false };
+const open: MiddlewareHandler = (_, next) => next();
+const closed: MiddlewareHandler = (c) => Promise.resolve(c.text("no", 401));
 const minute = 60_000;
 
 /** Asks a store that holds three windows of one fog and one of another. */
@@ -157,7 +158,7 @@ Deno.test("GET /windows takes no text for an instant that is neither a number no
   });
 });
 
-Deno.test("without public_summary both answer 401 and nothing else", async () => {
+Deno.test("nobody passes a closed gate, whatever they ask", async () => {
   await withLibsqlStore(async (store) => {
     await store.append("fog-1" as Id, chain({ at: 1 }), 1);
     const answers = [
@@ -166,12 +167,7 @@ Deno.test("without public_summary both answer 401 and nothing else", async () =>
       await windowRoutes(store, closed).request("/windows?limit=x"),
     ];
     for (const response of answers) {
-      assert.equal(response.status, 401);
-      assert.equal(response.headers.get("www-authenticate"), "Bearer");
-      assert.equal(response.headers.get("content-type"), "application/problem+json");
-      const { code, detail } = await response.json();
-      assert.equal(code, "token_required");
-      assert.doesNotMatch(detail, /fog-1/);
+      assert.deepEqual([response.status, await response.text()], [401, "no"]);
     }
   });
 });

@@ -4,6 +4,7 @@
  * A reading is acknowledged when it is on disk, a summary is kept until the cloud has it.
  */
 import { definePlugin, type Host } from "../../core/host/plugin.ts";
+import { check } from "./check.ts";
 import { config } from "./config.ts";
 import { Ingest } from "./ingest.ts";
 import { receiveBatch } from "./receive.ts";
@@ -18,6 +19,7 @@ export default definePlugin({
   config,
   needs: ["db", "http", "mqtt", "sessions"],
   migrations,
+  check,
   async start(host, config) {
     const store = await openStore(host, config);
     const troubles = new Troubles(host);

@@ -3,13 +3,11 @@
  * It begins by asking where the cloud stands; what the cloud has already is not sent again, and what
  * was sent but not answered is sent again, which does no harm there.
  */
-import { readFileSync } from "node:fs";
-import { equalBytes, toBase64url } from "../../core/base/bytes.ts";
+import { equalBytes } from "../../core/base/bytes.ts";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
 import type { Host, Services } from "../../core/host/plugin.ts";
 import { pause } from "../../core/services/pause.ts";
-import { type Channel, ChannelError, type Remote } from "../../core/services/sessions/mod.ts";
-import { enrolmentFromJson } from "../../core/wire/enrolment.ts";
+import { type Channel, ChannelError } from "../../core/services/sessions/mod.ts";
 import {
   decodeHead,
   decodeSummariesAnswer,
@@ -17,6 +15,7 @@ import {
   type Head,
   maxStatements,
 } from "../../core/wire/uplink.ts";
+import { cloudOf } from "./cloud.ts";
 import type { Config } from "./config.ts";
 import type { Store, StoredSummary } from "./store.ts";
 
@@ -42,7 +41,7 @@ export function startUplink(
   store: Store,
   report: (trouble: string | null) => void,
 ): Uplink | null {
-  const remote = remoteOf(config);
+  const remote = cloudOf(config);
   if (remote === null) {
     host.log.info("no cloud configured: summaries stay here");
     return null;
@@ -133,28 +132,4 @@ function fitting(pending: readonly StoredSummary[]): readonly StoredSummary[] {
     (bytes += statement.length) > maxBytes && i > 0
   );
   return end === -1 ? pending : pending.slice(0, end);
-}
-
-function remoteOf({ code_file, cloud, cloud_key }: Config): Remote | null {
-  if (code_file === undefined) {
-    if (cloud === undefined) return null;
-    throw new CodedError("code_missing", "Cannot reach the cloud: code_file is not set", {
-      hint: "write what `edgeward admin enrol fog ID --json` prints at the cloud into a file",
-    });
-  }
-  let text: string;
-  try {
-    text = readFileSync(code_file, "utf8");
-  } catch (error) {
-    throw new CodedError("code_missing", `Cannot read code_file: ${messageOf(error)}`, {
-      hint: "write what `edgeward admin enrol fog ID --json` prints at the cloud into that file",
-    });
-  }
-  const enrolment = enrolmentFromJson(text);
-  if (cloud_key !== undefined && cloud_key !== toBase64url(enrolment.noiseKey)) {
-    throw new CodedError("cloud_key_differs", "Cannot reach the cloud: cloud_key is not its key", {
-      hint: "remove cloud_key, or ask the cloud for a new code",
-    });
-  }
-  return { ...enrolment, url: cloud ?? enrolment.url };
 }

@@ -52,6 +52,8 @@ export async function openFogSite(): Promise<FogSite> {
     db,
     sealer: sealerOf(suite, identity.sealingKey),
     audit: auditOf("core", clock),
+    bus: new EventBus({ clock, log }).scoped("core"),
+    log,
     clock,
   });
 
@@ -64,6 +66,7 @@ export async function openFogSite(): Promise<FogSite> {
       stack.defer(() => responder?.close());
       return Promise.resolve();
     },
+    once: () => unreachable(),
     dial: () => unreachable(),
   };
   const stopping = new AbortController();
@@ -75,6 +78,7 @@ export async function openFogSite(): Promise<FogSite> {
     identity,
     suite,
     audit: auditOf(role, clock),
+    access: { require: () => unreachable() },
     clock,
     signal: stopping.signal,
     report: () => {},

@@ -8,8 +8,8 @@ import { decodeFrame, frameVersion, headerLength } from "../../core/trust/sessio
 import { Initiator, pskFromCode } from "../../core/trust/session/handshake.ts";
 import type { Session } from "../../core/trust/session/session.ts";
 import { signStatement } from "../../core/trust/statement.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../core/wire/call.ts";
-import { encodeEnrolRequest } from "../../core/wire/enrolment.ts";
+import { decodeMessage, encodeMessage, type Message } from "../../core/trust/session/call.ts";
+import { encodeEnrolRequest } from "../../core/trust/session/call.ts";
 import { decodeReceipt, encodeBatch, type Reading, readingsType } from "../../core/wire/reading.ts";
 import { nativeVerifyKey, type Sealed, type Signed } from "./_native.ts";
 import type { FogSite } from "./_fog_site.ts";

@@ -6,6 +6,13 @@
 import type { Id } from "../../core/base/id.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import type { KeyPair, Signer } from "../../core/trust/crypto.ts";
+import {
+  decodeEnrolAnswer,
+  decodeMessage,
+  encodeEnrolRequest,
+  encodeMessage,
+  type Message,
+} from "../../core/trust/session/call.ts";
 import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/session/frame.ts";
 import { pskFromCode } from "../../core/trust/session/handshake.ts";
 import {
@@ -14,10 +21,9 @@ import {
   type Hello,
   type Purpose,
 } from "../../core/trust/session/hello.ts";
-import { Handshake, type HandshakeResult } from "../../core/trust/session/noise.ts";
+import { Handshake } from "../../core/trust/session/noise.ts";
 import { Session } from "../../core/trust/session/session.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../core/wire/call.ts";
-import { encodeEnrolRequest, type Enrolment } from "../../core/wire/enrolment.ts";
+import type { Enrolment } from "../../core/wire/enrolment.ts";
 
 export const suite = nativeSuite();
 
@@ -28,6 +34,8 @@ export interface Deviation {
   readonly hello?: Partial<Hello>;
   readonly code?: Uint8Array;
   readonly remoteStatic?: Uint8Array;
+  /** Instead of the one that follows from the code. */
+  readonly psk?: Uint8Array;
 }
 
 export class RawPeer {
@@ -50,7 +58,7 @@ export class RawPeer {
     this.signer = signer ?? suite.ed25519.signer();
     this.#enrolment = enrolment;
     this.#hello = { purpose, site: enrolment.site, device: id, versions: [2], ...deviation.hello };
-    this.#psk = pskFromCode(suite, code, { site: enrolment.site, device: id });
+    this.#psk = deviation.psk ?? pskFromCode(suite, code, { site: enrolment.site, device: id });
     this.#remoteStatic = remoteStatic;
   }
 
@@ -73,7 +81,14 @@ export class RawPeer {
       message1: encodeFrame(FrameType.message1, suite.randomBytes(8), 0, body),
       finish: (message2) => {
         handshake.readMessage(decodeFrame(message2).body);
-        return new RawSession(handshake.split(), this.signer);
+        const result = handshake.split();
+        const copy = {
+          sendKey: result.sendKey.slice(),
+          receiveKey: result.receiveKey.slice(),
+          hash: result.hash,
+        };
+        const twin = new Session(suite, copy, Date.now);
+        return new RawSession(new Session(suite, result, Date.now), this.signer, twin);
       },
     };
   }
@@ -81,17 +96,12 @@ export class RawPeer {
 
 export class RawSession {
   readonly #session: Session;
-  readonly #twin: Session;
+  readonly #twin: Session | undefined;
   readonly #signer: Signer;
 
-  constructor(result: HandshakeResult, signer: Signer) {
-    const copy = {
-      sendKey: result.sendKey.slice(),
-      receiveKey: result.receiveKey.slice(),
-      hash: result.hash,
-    };
-    this.#session = new Session(suite, result, Date.now);
-    this.#twin = new Session(suite, copy, Date.now);
+  constructor(session: Session, signer: Signer, twin?: Session) {
+    this.#session = session;
+    this.#twin = twin;
     this.#signer = signer;
   }
 
@@ -105,9 +115,15 @@ export class RawSession {
     return this.#session.seal(encodeMessage({ kind: "enrol", body: encodeEnrolRequest(signKey) }));
   }
 
+  /** The site that the peer has joined, from the answer to `enrol()`; or the code of a refusal. */
+  joined(frame: Uint8Array): string {
+    const answer = this.answer(frame);
+    return typeof answer === "string" ? answer : decodeEnrolAnswer(answer).site;
+  }
+
   /** A frame of the same keys under a sequence number of its own count, which is behind. */
   twinCall(body: Uint8Array): Uint8Array {
-    return this.#twin.seal(encodeMessage({ kind: "call", body }));
+    return this.#twin!.seal(encodeMessage({ kind: "call", body }));
   }
 
   /** What the other side's frame holds. */

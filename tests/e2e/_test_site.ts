@@ -49,7 +49,7 @@ export async function startTestSite(name: string, role: string): Promise<TestSit
     url: `http://127.0.0.1:${site.http!.port}`,
     clock,
     advance: (milliseconds) => void (ahead += milliseconds),
-    counts: (name, ...labels) => countsOf(site, name, labels),
+    counts: (name, ...labels) => countsAt(site.admin.port, name, labels),
     async rows(sql) {
       const { columns, rows } = await client.execute(sql);
       return rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
@@ -58,13 +58,14 @@ export async function startTestSite(name: string, role: string): Promise<TestSit
   };
 }
 
-async function countsOf(
-  { admin: { hostname, port } }: Site,
+/** A site's counter, from its admin listener on this machine. */
+export async function countsAt(
+  port: number,
   name: string,
   labels: readonly string[],
 ): Promise<Record<string, number>> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-  const text = await (await fetch(`http://${hostname}:${port}/metrics`, { client })).text();
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { client })).text();
   const counts: Record<string, number> = {};
   for (const [, set = "", value] of text.matchAll(new RegExp(`^${name}{(.*)} (\\d+)$`, "gm"))) {
     const values = new Map(Array.from(set.matchAll(/(\w+)="([^"]*)"/g), ([, k, v]) => [k!, v!]));

@@ -11,6 +11,7 @@ import { parseConfig } from "../../core/host/config/mod.ts";
 import { definePlugin, type Registry } from "../../core/host/plugin.ts";
 import { enrolmentFromJson } from "../../core/wire/enrolment.ts";
 import { registry } from "../../edge/plugins.ts";
+import { qrCode } from "../../edge/qr_code.ts";
 import { httpDoor } from "./_doors.ts";
 import { type Outcome, run, temporaryFolder } from "./program.ts";
 import { RawPeer } from "./_raw_peer.ts";
@@ -21,8 +22,8 @@ const roles = Object.keys(registry);
 Deno.test("edgeward help tells of every command, and of one", async () => {
   for (const args of [["help"], ["--help"], ["-h"]]) {
     const help = succeeded(await run(args));
-    const commands = ["demo", "run", "init", "validate", "admin", "simulate", "plugins", "schema"];
-    for (const command of [...commands, "version"]) {
+    const commands = ["demo", "run", "init", "validate", "admin", "peers", "simulate", "plugins"];
+    for (const command of [...commands, "schema", "version"]) {
       assert.match(help, RegExp(`^  ${command} `, "m"));
     }
     assert.match(help, /Exit status: 0 done, 1 it failed, 2 usage/);
@@ -99,6 +100,15 @@ Deno.test("edgeward says what is wrong on its command line", async () => {
     [["admin", "enrol", "toaster", "t-1"], /no kind of peer "toaster"/],
     [["admin", "enrol", "meter", "a/b"], /identifier/],
     [["admin", "enrol", "meter", "m-1", "--ttl", "soon"], /a duration such as "24h"/],
+    [["peers", "list", "--state", "asleep"], /choices are enrolled, approved,/],
+    [["peers", "show", "toaster/t-1"], /no kind of peer "toaster"/],
+    [["peers", "revoke", "meter/a b"], /identifier/],
+    [["peers", "approve", "m-1"], /by what is the device recognised\?/],
+    [["peers", "approve", "m-1", "--words", "a", "--code", "b"], /cannot be used with option/],
+    [["peers", "approve", "m-1", "--code", "b"], /Cannot read the code/],
+    [["simulate", "meters", "--url", "mqtt://127.0.0.1"], /Cannot use --url/],
+    [["simulate", "meters", "--without-code", "--url", "ftp://x"], /an address such as mqtt:/],
+    [["simulate", "meters", "--without-code", "--site-key", "x"], /the noise_key that/],
   ];
   await using folder = await temporaryFolder();
   const { path: cwd } = await siteIn(folder.path);
@@ -209,10 +219,16 @@ Deno.test("edgeward run says what is wrong with a fog's code", async () => {
   assert.match(failed(await run(["run"], { cwd: bare.path }), 2).error, /code_file is not set/);
 });
 
-Deno.test("edgeward admin and simulate need a site that runs", async () => {
+Deno.test("edgeward admin, peers and simulate need a site that runs", async () => {
   await using folder = await temporaryFolder();
   const { path: cwd } = await siteIn(folder.path);
-  for (const args of [["admin", "enrol", "meter", "m-1"], ["simulate", "meters", "--for", "1"]]) {
+  const commands = [
+    ["admin", "enrol", "meter", "m-1"],
+    ["peers", "list"],
+    ["peers", "revoke", "meter/m-1"],
+    ["simulate", "meters", "--for", "1"],
+  ];
+  for (const args of commands) {
     const { error, hint } = failed(await run(args, { cwd }), 4);
     assert.match(error, /the site: it does not run here/);
     assert.match(hint, /edgeward run/);
@@ -239,9 +255,28 @@ Deno.test("edgeward admin enrol gives codes until a peer is bound, and then refu
   session.answer(await door.exchange(session.enrol()));
 
   const { error } = failed(await run(args, { cwd }), 3);
-  assert.match(error, /Cannot enrol the meter "m-1": it is enrolled/);
+  assert.match(error, /Cannot enrol the meter "m-1": it is approved/);
   // a second process on the same data directory is refused as well
   assert.match(failed(await run(["run"], { cwd }), 4).error, /answers already/);
+});
+
+Deno.test("edgeward admin enrol prints its JSON as a QR code, for a terminal or when it is told to", async () => {
+  await using site = await startTestSite("fog-1", "[plugins.fog-aggregator]");
+  const { path: cwd } = await siteIn(site.folder);
+  const args = ["admin", "enrol", "meter", "m-1"];
+  for (const colours of [false, true]) {
+    const env = { NO_COLOR: colours ? "" : "1" };
+    const words = succeeded(await run([...args, "--qr"], { cwd, env }), /the code is a secret/);
+    const lines = words.trimEnd().split("\n");
+    const fields = lines.splice(0, 5).map((line) => line.split(/ +/));
+    assert.deepEqual(lines, qrCode(JSON.stringify(Object.fromEntries(fields)), { colours }).lines);
+  }
+  for (const more of [[], ["--no-qr"]]) {
+    const words = succeeded(await run([...args, ...more], { cwd }), /the code is a secret/);
+    assert.equal(words.trimEnd().split("\n").length, 5);
+  }
+  const json = succeeded(await run([...args, "--json", "--qr"], { cwd }));
+  assert.equal(JSON.parse(json).site, "fog-1");
 });
 
 /** Checks that a command did what was asked of it, and gives what it printed. */

@@ -44,6 +44,8 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether `env` is all that the process gets. */
   readonly clearEnv?: boolean;
+  /** What comes on standard input: nothing unless said. */
+  readonly stdin?: string;
 }
 
 /** Runs the program to its end. */
@@ -52,7 +54,13 @@ export async function run(
   surroundings: Surroundings & { program?: Program } = {},
 ): Promise<Outcome> {
   const { program = source, ...options } = surroundings;
-  const { code, stdout, stderr } = await command(program, args, options, "piped").output();
+  await using child = command(program, args, options, "piped").spawn();
+  if (options.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(options.stdin));
+    await writer.close();
+  }
+  const { code, stdout, stderr } = await child.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
@@ -65,7 +73,7 @@ export function spawn(args: readonly string[], options: Surroundings = {}): Deno
 function command(
   { path, leading }: Program,
   args: readonly string[],
-  { cwd = root, env = {}, clearEnv = false }: Surroundings,
+  { cwd = root, env = {}, clearEnv = false, stdin }: Surroundings,
   stdout: "piped" | "null",
 ): Deno.Command {
   return new Deno.Command(path, {
@@ -73,7 +81,7 @@ function command(
     cwd,
     clearEnv: true,
     env: { ...(clearEnv ? {} : inherited()), ...env },
-    stdin: "null",
+    stdin: stdin === undefined ? "null" : "piped",
     stdout,
     stderr: "piped",
   });

@@ -6,13 +6,19 @@
 import assert from "node:assert/strict";
 import { createClient } from "@libsql/client";
 import { join } from "node:path";
-import { parseConfig, sampleConfig } from "../../core/host/config/mod.ts";
+import { configSchema, parseConfig, sampleConfig } from "../../core/host/config/mod.ts";
 import { type Site, startSite } from "../../core/host/site.ts";
+import { responders } from "../../core/wire/peer.ts";
 import { registry } from "../../edge/plugins.ts";
 import { eventually } from "./_test_site.ts";
 import { temporaryFolder } from "./program.ts";
 
 const roles = Object.keys(registry);
+const claimed = (await Promise.all(
+  Object.values(registry).map(async (load) => {
+    return (await load()).default.claims ?? [];
+  }),
+)).flat();
 
 Deno.test("the registry holds roles", () => {
   assert.ok(roles.length > 0);
@@ -66,6 +72,37 @@ for (const role of roles) {
     assert.deepEqual(own.filter((name) => !name.startsWith(prefix)), []);
     assert.equal(own.length > 0, (plugin.migrations ?? []).length > 0);
   });
+
+  Deno.test(`${role} says of every key what it is for`, async () => {
+    const { default: plugin } = await registry[role]!();
+    const { properties } = configSchema([plugin]) as JsonSchema;
+    const table = properties!["plugins"]!.properties![role]!;
+    assert.equal(table.description, plugin.summary);
+    assert.deepEqual(undescribed(table), []);
+  });
+
+  Deno.test(`${role} answers at its claims, below its own name, and nowhere else`, async () => {
+    await using folder = await temporaryFolder();
+    await using site = await started([role], folder.path);
+    const { default: plugin } = await registry[role]!();
+    assert.equal(site.http !== undefined, plugin.needs?.includes("http") ?? false);
+    if (site.http === undefined) return;
+    const claims: readonly string[] = plugin.claims ?? [];
+    const unclaimed = claimed.filter((claim) => !claims.includes(claim));
+    const others = [...roles, ...Object.values(responders)].filter((other) => other !== role);
+    for (const path of ["/", "/nothing", ...unclaimed, ...others.map((o) => `/${o}/session`)]) {
+      assert.ok(!await answers(site, path), `${path} is not the role's`);
+    }
+    for (const claim of claims) assert.ok(await answers(site, claim), `${claim} is not served`);
+  });
+
+  Deno.test(`${role} tells the doctor of itself, if at all, in sentences`, async () => {
+    await using folder = await temporaryFolder();
+    const { roles: [enabled] } = await parsed(textOf([role]), folder.path);
+    const findings = await Array.fromAsync(enabled!.plugin.check?.(enabled!.config) ?? []);
+    for (const { what, hint = "a hint" } of findings) assert.match(`${what}: ${hint}`, /^\S.*\S$/);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder.path)), []);
+  });
 }
 
 Deno.test("all roles run at one site", async () => {
@@ -86,8 +123,33 @@ Deno.test("all roles run at two sites of one process", async () => {
   assert.ok((await statusOf(two)).ready);
 });
 
+interface JsonSchema {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+}
+
+/** The keys without a description, at any depth. */
+function undescribed({ properties = {} }: JsonSchema): string[] {
+  return Object.entries(properties).flatMap(([key, schema]) => [
+    ...(/^[A-Z].*\.$/s.test(schema.description ?? "") ? [] : [key]),
+    ...undescribed(schema),
+  ]);
+}
+
+/** Whether anything is at the path, whatever it says to a stranger. */
+async function answers({ http }: Site, path: string): Promise<boolean> {
+  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+  const url = `http://127.0.0.1:${http!.port}${path.replace(/\{\w+\}|:\w+|\*/g, "x")}`;
+  for (const method of ["GET", "POST"]) {
+    const response = await fetch(url, { method, client });
+    const text = await response.text();
+    if (response.status !== 404 || JSON.parse(text).code !== "not_found") return true;
+  }
+  return false;
+}
+
 /** Tables that belong to no role. */
-const core = new Set(["audit", "migrations", "peers"]);
+const core = new Set(["audit", "calls", "migrations", "peers", "tokens"]);
 
 function textOf(names: readonly string[]): string {
   return `site = "site-1"

@@ -4,7 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { spawn } from "./program.ts";
+import { type Enrolment, enrolmentFromJson } from "../../core/wire/enrolment.ts";
+import type { PeerStatus } from "../../core/wire/peer_status.ts";
+import { askSite } from "../../edge/admin_client.ts";
+import { countsAt } from "./_test_site.ts";
+import { type Outcome, run, spawn } from "./program.ts";
 
 export interface Ports {
   readonly http: number;
@@ -66,6 +70,38 @@ ${role}
     }
   }
 
+  /** Where its public listener answers. */
+  get url(): string {
+    return `http://127.0.0.1:${this.ports.http}`;
+  }
+
+  get broker(): string {
+    return `mqtt://127.0.0.1:${this.ports.mqtt}`;
+  }
+
+  /** Runs a command as the operator of the site, with what comes on its standard input. */
+  operate(args: readonly string[], stdin?: string): Promise<Outcome> {
+    return run([...args, "-c", this.#config], stdin === undefined ? {} : { stdin });
+  }
+
+  /** Who is known and who waits. */
+  async peers(): Promise<PeerStatus[]> {
+    const { peers } = await askSite(this.dataDir, "/peers") as { peers: PeerStatus[] };
+    return peers;
+  }
+
+  /** Makes a code for a meter. */
+  async enrol(id: string): Promise<Enrolment> {
+    const body = { kind: "meter", id, ttl: 3_600_000 };
+    const enrolment = await askSite(this.dataDir, "/enrol", { method: "POST", body });
+    return enrolmentFromJson(JSON.stringify(enrolment));
+  }
+
+  /** A counter's values by the labels that were asked for, joined by spaces. */
+  counts(name: string, ...labels: string[]): Promise<Record<string, number>> {
+    return countsAt(this.ports.admin, name, labels);
+  }
+
   /** Takes it away between two instructions, as a power cut would. */
   async kill(): Promise<void> {
     this.#child!.kill("SIGKILL");
@@ -90,9 +126,9 @@ ${role}
   async #isReady(): Promise<boolean> {
     using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
     try {
-      const response = await fetch(`http://127.0.0.1:${this.ports.admin}/readyz`, { client });
-      await response.body?.cancel();
-      return response.status === 200;
+      const response = await fetch(`http://127.0.0.1:${this.ports.admin}/site`, { client });
+      const { ready, http } = await response.json();
+      return ready && http !== null; // roles are ready before the public listener is
     } catch {
       return false; // nobody listens yet
     }

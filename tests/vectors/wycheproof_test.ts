@@ -1,23 +1,20 @@
-/**
- * Project Wycheproof against every Suite: the edge cases that implementations get wrong. The
- * signature and KEM vectors of the post-quantum suite join when its primitives do.
- */
+/** Project Wycheproof against every Suite: the edge cases that implementations get wrong. */
 import assert from "node:assert/strict";
 import { concat, fromHex, toHex } from "../../core/base/bytes.ts";
-import type { Aead, Suite } from "../../core/trust/crypto.ts";
+import type { Aead, Primitive } from "../../core/trust/crypto.ts";
 import { hkdf } from "../../core/trust/hkdf.ts";
 import { missing, wycheproof } from "./_read.ts";
-import { suites } from "./suites.ts";
+import { fillingOf, suites } from "./suites.ts";
 
 for (const suite of suites) {
-  const test = (file: string, fn: () => void) =>
+  const test = (file: string, primitive: Primitive, fn: () => void | Promise<void>) =>
     Deno.test({
-      name: `Suite agrees with Wycheproof ${file} (${suite.name})`,
+      name: `Suite agrees with Wycheproof ${file} (${fillingOf(suite, primitive)})`,
       ignore: missing,
       fn,
     });
 
-  test("x25519", () => {
+  test("x25519", "x25519", () => {
     for (const { test } of wycheproof<unknown, Record<string, string>>("x25519")) {
       const agree = () =>
         toHex(suite.x25519.keyPair(fromHex(test.private!)).sharedSecret(fromHex(test.public!)));
@@ -30,7 +27,7 @@ for (const suite of suites) {
     }
   });
 
-  test("ed25519", () => {
+  test("ed25519", "ed25519", () => {
     type Group = { publicKey: { pk: string } };
     for (const { group, test } of wycheproof<Group, { msg: string; sig: string }>("ed25519")) {
       const verifier = suite.ed25519.verifier(fromHex(group.publicKey.pk));
@@ -39,7 +36,7 @@ for (const suite of suites) {
     }
   });
 
-  test("hkdf_sha256", () => {
+  test("hkdf_sha256", "hkdfSha256", () => {
     type Case = { ikm: string; salt: string; info: string; size: number; okm: string };
     for (const { test } of wycheproof<unknown, Case>("hkdf_sha256")) {
       const derive = () =>
@@ -54,8 +51,54 @@ for (const suite of suites) {
     }
   });
 
-  for (const [file, cipher] of ciphers(suite)) {
-    test(file, () => {
+  test("mldsa_65_verify", "mldsa65", async () => {
+    type Group = { publicKey: string };
+    type Case = { msg: string; sig: string; ctx?: string };
+    let run = 0;
+    for (const { group, test } of wycheproof<Group, Case>("mldsa_65_verify")) {
+      if (test.ctx) continue; // the Suite signs and verifies with an empty context only
+      run++;
+      const verify = async () =>
+        await suite.mldsa65.verifier(fromHex(group.publicKey))
+          .verify(fromHex(test.msg), fromHex(test.sig));
+      if (test.flags.includes("IncorrectPublicKeyLength")) {
+        await assert.rejects(verify, { code: "bad_key" }, `tcId ${test.tcId}`);
+      } else {
+        assert.equal(await verify(), test.result === "valid", `tcId ${test.tcId} ${test.comment}`);
+      }
+    }
+    assert.equal(run, 203); // of 210
+  });
+
+  test("mlkem_768", "mlkem768", async () => {
+    type Case = { seed: string; ek?: string; c: string; K: string };
+    let run = 0;
+    for (const { test } of wycheproof<unknown, Case>("mlkem_768")) {
+      run++;
+      const decapsulate = async () => {
+        const pair = await suite.mlkem768.keyPair(fromHex(test.seed));
+        if (test.ek !== undefined) assert.equal(toHex(pair.publicKey), test.ek);
+        return await pair.decapsulate(fromHex(test.c));
+      };
+      const what = `tcId ${test.tcId} ${test.comment}`;
+      if (test.result === "valid") {
+        assert.equal(toHex(await decapsulate()), test.K, what);
+      } else {
+        const code = test.seed.length === 128 ? "bad_ciphertext" : "bad_key";
+        await assert.rejects(decapsulate, { code }, what);
+      }
+    }
+    assert.equal(run, 193);
+  });
+
+  for (
+    const [file, primitive] of [
+      ["chacha20_poly1305", "chacha20poly1305"],
+      ["aes_gcm", "aes256gcm"],
+    ] as const
+  ) {
+    const cipher: Aead = suite[primitive];
+    test(file, primitive, () => {
       type Group = { keySize: number; ivSize: number; tagSize: number };
       let run = 0;
       for (const { group, test } of wycheproof<Group, Record<string, string>>(file)) {
@@ -75,8 +118,4 @@ for (const suite of suites) {
       assert.ok(run > 50, `only ${run} cases of ${file} apply`);
     });
   }
-}
-
-function ciphers(suite: Suite): [string, Aead][] {
-  return [["chacha20_poly1305", suite.chacha20poly1305], ["aes_gcm", suite.aes256gcm]];
 }

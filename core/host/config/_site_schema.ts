@@ -4,6 +4,7 @@ import { isId } from "../../base/id.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import { listenAddress, mqttUrl } from "./_addresses.ts";
 import { filePath } from "./file_path.ts";
+import { network } from "./_network.ts";
 import { refuse } from "./_refuse.ts";
 
 /** The keys that the host itself reads. */
@@ -22,7 +23,19 @@ export const hostSchema = z.strictObject({
       .optional()
       .describe("Address given to peers, where it is another one.")
       .meta({ example: "https://kiosk-7.example" }),
-  }).describe("The public listener."),
+    tls_cert_file: filePath().optional()
+      .describe("Certificate in PEM, then the intermediate ones; with it the listener is HTTPS.")
+      .meta({ example: "/run/credentials/edgeward/tls.crt" }),
+    tls_key_file: filePath().optional()
+      .describe("The certificate's private key in PEM, not encrypted.")
+      .meta({ example: "/run/credentials/edgeward/tls.key" }),
+    client_ca_file: filePath().optional()
+      .describe("Authorities in PEM whose clients alone get in.")
+      .meta({ example: "/etc/edgeward/clients.crt" }),
+    trusted_proxies: z.array(network()).optional()
+      .describe("Proxies and networks whose X-Forwarded-For is believed.")
+      .meta({ example: ["10.0.0.0/8"] }),
+  }).superRefine(wholeTls).describe("The public listener."),
   admin: table({
     listen: listenAddress().prefault("127.0.0.1:9464")
       .describe("Address and port of health, metrics and status. Keep it on loopback."),
@@ -36,9 +49,25 @@ export const hostSchema = z.strictObject({
     password_file: filePath().optional()
       .describe("File that holds the password for the external broker.")
       .meta({ example: "/run/credentials/edgeward/mqtt" }),
+    ca_file: filePath().optional()
+      .describe("Private authority of the external broker, in PEM.")
+      .meta({ example: "/etc/edgeward/broker-ca.pem" }),
+    cert_file: filePath().optional()
+      .describe("Certificate in PEM that the external broker asks for.")
+      .meta({ example: "/run/credentials/edgeward/mqtt.crt" }),
+    key_file: filePath().optional()
+      .describe("That certificate's private key in PEM, not encrypted.")
+      .meta({ example: "/run/credentials/edgeward/mqtt.key" }),
     listen: listenAddress().prefault("127.0.0.1:1883")
       .describe("Address and port of the embedded broker."),
-  }).describe("The broker that carries messages."),
+    users_file: filePath().optional()
+      .describe("Users of the embedded broker besides site and peers.")
+      .meta({ example: "/etc/edgeward/mqtt-users" }),
+    max_clients: z.int().min(1).max(100_000).default(1_000)
+      .describe("Clients of the embedded broker at once."),
+    max_clients_per_address: z.int().min(1).max(100_000).default(256)
+      .describe("Of these, how many from one address; this machine may have any number."),
+  }).superRefine(wholeMqtt).describe("The broker that carries messages."),
   db: table({
     url: z.string().transform((url, context) =>
       url === "file" ? url : refuse(
@@ -65,6 +94,51 @@ export function siteSchema(plugins: readonly AnyPlugin[]) {
     plugins: z.strictObject(Object.fromEntries(tables)).prefault({})
       .describe("A table switches its role on."),
   });
+}
+
+type TlsKey = "tls_cert_file" | "tls_key_file" | "client_ca_file";
+
+/** A certificate is of no use without its key, and who asks for one has one. */
+function wholeTls(
+  http: Readonly<Partial<Record<TlsKey, string | undefined>>>,
+  context: z.RefinementCtx,
+): void {
+  const beside: readonly [TlsKey, TlsKey][] = [
+    ["tls_cert_file", "tls_key_file"],
+    ["tls_key_file", "tls_cert_file"],
+    ["client_ca_file", "tls_cert_file"],
+  ];
+  const lone = beside.find(([key, other]) => http[key] !== undefined && http[other] === undefined);
+  if (lone === undefined) return;
+  context.addIssue({
+    code: "custom",
+    path: [lone[0]],
+    message: `expected ${lone[1]} beside it`,
+    params: { hint: "set tls_cert_file and tls_key_file, or neither" },
+  });
+}
+
+type MqttKey = "ca_file" | "cert_file" | "key_file" | "users_file";
+
+/** What a broker elsewhere has no use for; the embedded one passes over what is for the others. */
+function wholeMqtt(
+  mqtt: { readonly url: string } & Readonly<Partial<Record<MqttKey, string | undefined>>>,
+  context: z.RefinementCtx,
+): void {
+  const isEmbedded = mqtt.url === "embedded";
+  const takesTls = isEmbedded || /^(mqtts|wss):/.test(mqtt.url);
+  const rules: readonly [MqttKey, boolean, string][] = [
+    ["users_file", isEmbedded, "only with the embedded broker"],
+    ["ca_file", takesTls, "only with mqtts:// or wss://"],
+    ["cert_file", takesTls, "only with mqtts:// or wss://"],
+    ["key_file", takesTls, "only with mqtts:// or wss://"],
+    ["cert_file", mqtt.key_file !== undefined, "key_file beside it"],
+    ["key_file", mqtt.cert_file !== undefined, "cert_file beside it"],
+  ];
+  const broken = rules.find(([key, isKept]) => mqtt[key] !== undefined && !isKept);
+  if (broken === undefined) return;
+  const [key, , expected] = broken;
+  context.addIssue({ code: "custom", path: [key], message: `expected ${expected}` });
 }
 
 /** A table that may be left out: then all its defaults hold. */

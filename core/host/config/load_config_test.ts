@@ -17,7 +17,12 @@ Deno.test("parseConfig() fills in every default", async () => {
     data_dir: "/etc/edgeward/data",
     http: { listen: { hostname: "127.0.0.1", port: 8080 } },
     admin: { listen: { hostname: "127.0.0.1", port: 9464 } },
-    mqtt: { url: "embedded", listen: { hostname: "127.0.0.1", port: 1883 } },
+    mqtt: {
+      url: "embedded",
+      listen: { hostname: "127.0.0.1", port: 1883 },
+      max_clients: 1_000,
+      max_clients_per_address: 256,
+    },
     db: { url: "file" },
     log: { level: "info" },
   });
@@ -41,6 +46,25 @@ Deno.test("parseConfig() gives each role what its own schema made of its table",
     tariffs: {},
     peers: [],
   });
+});
+
+Deno.test("parseConfig() finds certificate and key beside the file", async () => {
+  const text = `${head}[http]\ntls_cert_file = "tls/a.crt"\ntls_key_file = "/run/a.key"\n`;
+  const { http } = await parsed(text);
+  assert.equal(http.tls_cert_file, "/etc/edgeward/tls/a.crt");
+  assert.equal(http.tls_key_file, "/run/a.key");
+  const env = { EDGEWARD_HTTP__TLS_KEY_FILE: "b.key" };
+  assert.equal((await parsed(text, { env })).http.tls_key_file, "/etc/edgeward/b.key");
+});
+
+Deno.test("parseConfig() finds the files of the broker beside the file", async () => {
+  const text = `${head}[mqtt]\nurl = "mqtts://b.example"\nca_file = "ca.pem"\n` +
+    'cert_file = "c.pem"\nkey_file = "/run/k.pem"\n';
+  const { mqtt } = await parsed(text);
+  assert.deepEqual(
+    [mqtt.ca_file, mqtt.cert_file, mqtt.key_file],
+    ["/etc/edgeward/ca.pem", "/etc/edgeward/c.pem", "/run/k.pem"],
+  );
 });
 
 Deno.test("parseConfig() imports only the roles that are switched on", async () => {
@@ -131,6 +155,40 @@ const mistakes: Record<string, [text: string, message: string, hint?: string]> =
     `${head}[db]\nurl = "postgres://u:hunter2@h"`,
     '4:1: invalid "url" in [db]: expected "file"',
     "this version keeps its data in a file under data_dir only: remove the key",
+  ],
+  "a certificate without its key": [
+    `${head}[http]\ntls_cert_file = "a.crt"`,
+    '4:1: invalid "tls_cert_file" in [http]: expected tls_key_file beside it',
+    "set tls_cert_file and tls_key_file, or neither",
+  ],
+  "a key without its certificate": [
+    `${head}[http]\nlisten = "127.0.0.1:1"\ntls_key_file = "a.key"`,
+    '5:1: invalid "tls_key_file" in [http]: expected tls_cert_file beside it',
+  ],
+  "client certificates without TLS": [
+    `${head}[http]\nclient_ca_file = "ca.crt"`,
+    '4:1: invalid "client_ca_file" in [http]: expected tls_cert_file beside it',
+  ],
+  "users of a broker elsewhere": [
+    `${head}[mqtt]\nurl = "mqtts://b.example"\nusers_file = "users"`,
+    '5:1: invalid "users_file" in [mqtt]: expected only with the embedded broker',
+  ],
+  "an authority without TLS": [
+    `${head}[mqtt]\nurl = "mqtt://b.example"\nca_file = "ca.pem"`,
+    '5:1: invalid "ca_file" in [mqtt]: expected only with mqtts:// or wss://',
+  ],
+  "a broker's certificate without its key": [
+    `${head}[mqtt]\nurl = "wss://b.example"\ncert_file = "c.pem"`,
+    '5:1: invalid "cert_file" in [mqtt]: expected key_file beside it',
+  ],
+  "no clients": [
+    `${head}[mqtt]\nmax_clients = 0`,
+    '4:1: invalid "max_clients" in [mqtt]: expected at least 1',
+  ],
+  "a proxy by its name": [
+    `${head}[http]\ntrusted_proxies = ["::1", "proxy.example"]`,
+    '4:27: invalid entry 2 of "trusted_proxies" in [http]: expected an address or a network',
+    'write it as "192.0.2.1" or "10.0.0.0/8"',
   ],
   "a missing key": [
     `${head}\n[plugins.fog-meter]\nwindow = "5s"`,

@@ -7,8 +7,10 @@ import { CodedError } from "../../base/errors.ts";
 
 export type DatabaseErrorCode =
   | "db_busy"
-  | "db_full" // the disk is full, or fails
+  | "db_full"
+  | "db_io" // the disk fails
   | "db_read_only"
+  | "db_gone" // the file was removed or replaced
   | "db_damaged"
   | "db_constraint"
   | "db_closed"
@@ -23,7 +25,7 @@ const meanings: readonly (readonly [string, DatabaseErrorCode, string, string?])
   ["SQLITE_BUSY", "db_busy", "another process holds its lock"],
   ["SQLITE_LOCKED", "db_busy", "another process holds its lock"],
   ["SQLITE_FULL", "db_full", "the disk is full", "make room on the disk of data_dir"],
-  ["SQLITE_IOERR", "db_full", "the disk does not take or give data", "check the disk of data_dir"],
+  ["SQLITE_IOERR", "db_io", "the disk does not take or give data", "check the disk of data_dir"],
   ["SQLITE_READONLY", "db_read_only", "it cannot be written", "data_dir must be writable"],
   ["SQLITE_PERM", "db_read_only", "it cannot be written", "data_dir must be writable"],
   ["SQLITE_CANTOPEN", "db_read_only", "the file cannot be opened", "data_dir must be writable"],
@@ -60,6 +62,13 @@ export function openingError(error: unknown): unknown {
   return databaseError("db_read_only", "the file cannot be opened", "data_dir must be writable");
 }
 
-function databaseError(code: DatabaseErrorCode, why: string, hint?: string): DatabaseError {
+/** Whether it tells of the machine, and not of what was asked: then others fail too. */
+export function isTrouble(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError &&
+    !["db_constraint", "db_closed", "db_failed"].includes(error.code);
+}
+
+/** `Cannot use the database: WHY` */
+export function databaseError(code: DatabaseErrorCode, why: string, hint?: string): DatabaseError {
   return new DatabaseError(code, `Cannot use the database: ${why}`, hint ? { hint } : {});
 }

@@ -1,4 +1,5 @@
-/** A database in a folder of its own, for the tests of this folder. */
+/** A database in a folder of its own, and time that stands still, for the tests of this folder. */
+import { setImmediate } from "node:timers";
 import { sql } from "drizzle-orm";
 import { type OpenDatabase, openDatabase } from "./mod.ts";
 
@@ -40,4 +41,40 @@ export async function namesIn(db: OpenDatabase): Promise<string[]> {
     q.all<{ name: string }>(sql`SELECT name FROM items ORDER BY rowid`)
   );
   return rows.map(({ name }) => name);
+}
+
+/** Time that passes when a test says so. */
+export class TestTime {
+  /** Milliseconds that have passed. */
+  now = 0;
+  readonly #sleepers = new Set<{ until: number; wake: () => void }>();
+
+  readonly pause = (milliseconds: number, signal: AbortSignal): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const sleeper = { until: this.now + milliseconds, wake: resolve };
+    this.#sleepers.add(sleeper);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    return promise.finally(() => this.#sleepers.delete(sleeper));
+  };
+
+  /** Lets a span pass in small steps, in each of which everything that is due happens. */
+  async pass(milliseconds: number): Promise<void> {
+    for (const end = this.now + milliseconds; this.now < end;) await this.#step();
+  }
+
+  /** Lets time pass until the promise has settled. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const settle = () => void (settled = true);
+    promise.then(settle, settle);
+    while (!settled) await this.#step();
+    return await promise;
+  }
+
+  async #step(): Promise<void> {
+    this.now += 10;
+    for (const { until, wake } of this.#sleepers) if (until <= this.now) wake();
+    for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
 }

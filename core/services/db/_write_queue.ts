@@ -5,7 +5,7 @@
 import type { Client, Transaction } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { setImmediate } from "node:timers";
-import { DatabaseError, withoutValues } from "./_errors.ts";
+import { DatabaseError, isTrouble, withoutValues } from "./_errors.ts";
 import type { Queries } from "./mod.ts";
 
 interface Job {
@@ -18,18 +18,26 @@ interface Job {
 const groupLimit = 256;
 const queueLimit = 10_000;
 
+interface Options {
+  begin(): Promise<Transaction>;
+  /** Called before each commit, which it prevents by throwing. */
+  check(): void;
+  /** Hears how each transaction went, with what failed for another reason than the job's own. */
+  done(trouble: unknown): void;
+}
+
 export class WriteQueue {
-  readonly #client: Client;
+  readonly #options: Options;
   readonly #queries: Queries;
-  readonly #onState: (trouble: string | null) => void;
   readonly #waiting: Job[] = [];
   #transaction: Transaction | undefined;
+  /** Why a statement of the transaction failed that was in order itself. */
+  #trouble: DatabaseError | undefined;
   #working: Promise<void> | undefined;
   #closed = false;
 
-  constructor(client: Client, onState: (trouble: string | null) => void) {
-    this.#client = client;
-    this.#onState = onState;
+  constructor(options: Options) {
+    this.#options = options;
     this.#queries = drizzle(this.#currentTransaction());
   }
 
@@ -61,20 +69,23 @@ export class WriteQueue {
 
   async #commit(group: readonly Job[]): Promise<void> {
     const settle: (() => void)[] = [];
+    this.#trouble = undefined;
     try {
-      this.#transaction = await this.#client.transaction("write");
+      this.#transaction = await this.#options.begin();
       for (const job of group) settle.push(await this.#attempt(job));
+      this.#options.check();
       await this.#transaction.commit();
-      this.#onState(null);
     } catch (error) {
-      const failure = withoutValues(error);
-      this.#onState(failure instanceof Error ? failure.message : String(failure));
+      // a full disk may end the whole transaction; what fails after that says less
+      const failure = this.#trouble ?? withoutValues(error);
+      this.#options.done(failure);
       for (const job of group) job.reject(failure);
       return;
     } finally {
       this.#transaction?.close();
       this.#transaction = undefined;
     }
+    this.#options.done(this.#trouble);
     for (const callback of settle) callback();
   }
 
@@ -88,7 +99,7 @@ export class WriteQueue {
       return () => job.resolve(value);
     } catch (error) {
       const failure = withoutValues(error);
-      // a full disk may have ended the whole transaction: then this throws, and everyone hears of it
+      // without a transaction, this throws and everyone hears of it
       await transaction.execute("ROLLBACK TO job");
       await transaction.execute("RELEASE job");
       return () => job.reject(failure);
@@ -97,9 +108,15 @@ export class WriteQueue {
 
   /** A client for drizzle whose every statement runs in the transaction of the moment. */
   #currentTransaction(): Client {
-    const execute: Transaction["execute"] = (statement) => {
-      if (this.#transaction === undefined) return Promise.reject(closedError());
-      return this.#transaction.execute(statement);
+    const execute: Transaction["execute"] = async (statement) => {
+      if (this.#transaction === undefined) throw closedError();
+      try {
+        return await this.#transaction.execute(statement);
+      } catch (error) {
+        const failure = withoutValues(error);
+        if (isTrouble(failure)) this.#trouble ??= failure;
+        throw error;
+      }
     };
     return { execute } as Client;
   }

@@ -4,10 +4,18 @@
  * Writes pass through `write`, which runs what is queued in one transaction and lets each caller go
  * on once it is on disk: twenty concurrent transactions would otherwise get in each other's way, and
  * one commit per item is slow. A job that fails is undone alone. Errors never carry bound values.
+ * While the disk is full or fails, writes fail and reads go on; it is told when that begins and, found
+ * out by writes of its own, when it is over.
  */
-import { type Client, createClient } from "@libsql/client";
-import { drizzle, type LibSQLDatabase } from "drizzle-orm/libsql";
-import { openingError, withoutValues } from "./_errors.ts";
+import { closeSync, openSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { sql } from "drizzle-orm";
+import type { LibSQLDatabase } from "drizzle-orm/libsql";
+import { pause } from "../pause.ts";
+import { Condition } from "./_condition.ts";
+import { openReader, openWriter, type Reader, type Writer } from "./_connections.ts";
+import { DatabaseError, openingError, withoutValues } from "./_errors.ts";
+import { OpenFiles } from "./_files.ts";
 import { migrate, type Migration } from "./_migrations.ts";
 import { WriteQueue } from "./_write_queue.ts";
 
@@ -18,7 +26,7 @@ export { DatabaseError, type DatabaseErrorCode } from "./_errors.ts";
 export type Queries = LibSQLDatabase<Record<string, never>>;
 
 export interface Database {
-  /** Reads what is committed. @throws DatabaseError */
+  /** Reads what is committed, and cannot write. @throws DatabaseError */
   read<T>(query: (db: Queries) => Promise<T>): Promise<T>;
   /**
    * Runs `job` inside a transaction and resolves once that is durable. Jobs run one after another:
@@ -33,48 +41,70 @@ export interface OpenDatabase extends Database, AsyncDisposable {
   migrate(owner: string, migrations: readonly Migration[]): Promise<void>;
 }
 
-/** How long a connection waits for a lock that another process holds. */
-const lockTimeout = 5_000;
-
-/** @param options.onState hears `null` when writes work, or why they do not */
+/**
+ * @param options.onState hears `null` when writes work, or why they do not
+ * @param options.pause real time unless given
+ */
 export async function openDatabase(options: {
   path: string;
   onState?: (trouble: string | null) => void;
+  pause?: typeof pause;
 }): Promise<OpenDatabase> {
-  const url = `file:${options.path}`;
-  let writer: Client | undefined, reader: Client | undefined;
+  const url = pathToFileURL(options.path).href;
+  let writer: Writer | undefined;
   try {
-    writer = createClient({ url, concurrency: 1, timeout: lockTimeout });
-    await writer.execute("PRAGMA journal_mode = WAL");
-    await writer.execute("PRAGMA synchronous = FULL");
-    await writer.execute("PRAGMA foreign_keys = ON");
-    reader = createClient({ url, concurrency: 4, timeout: lockTimeout });
+    makeFile(options.path);
+    writer = await openWriter(url, options.pause ?? pause);
+    return new EmbeddedDatabase(writer, await openReader(url), options);
   } catch (error) {
-    writer?.close();
+    await writer?.close();
     throw openingError(error);
   }
-  return new EmbeddedDatabase(writer, reader, options.onState ?? (() => {}));
+}
+
+/** A new file is for its owner only, and so are those that SQLite puts beside it. */
+function makeFile(path: string): void {
+  try {
+    // never opens one that is there: closing it again would take its locks from the whole process
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EEXIST") throw error;
+  }
 }
 
 class EmbeddedDatabase implements OpenDatabase {
-  readonly #writer: Client;
-  readonly #reader: Client;
+  readonly #writer: Writer;
+  readonly #reader: Reader;
   readonly #queue: WriteQueue;
-  readonly #queries: Queries;
+  readonly #condition: Condition;
   #closed: Promise<void> | undefined;
 
-  constructor(writer: Client, reader: Client, onState: (trouble: string | null) => void) {
+  constructor(writer: Writer, reader: Reader, options: Parameters<typeof openDatabase>[0]) {
     this.#writer = writer;
     this.#reader = reader;
-    this.#queries = drizzle(reader);
-    this.#queue = new WriteQueue(writer, onState);
+    const files = new OpenFiles(options.path);
+    this.#queue = new WriteQueue({
+      begin: () => writer.begin(),
+      check: () => files.check(),
+      done: (trouble) =>
+        trouble === undefined ? this.#condition.works() : this.#condition.fails(trouble),
+    });
+    this.#condition = new Condition({
+      tell: options.onState ?? (() => {}),
+      pause: options.pause ?? pause,
+      probe: () => this.#probe(),
+      look: () => files.check(),
+    });
   }
 
   async read<T>(query: (db: Queries) => Promise<T>): Promise<T> {
     try {
-      return await query(this.#queries);
+      return await query(this.#reader.queries);
     } catch (error) {
-      throw withoutValues(error);
+      const failure = withoutValues(error);
+      const isDamaged = failure instanceof DatabaseError && failure.code === "db_damaged";
+      if (isDamaged) this.#condition.fails(failure);
+      throw failure;
     }
   }
 
@@ -88,12 +118,24 @@ class EmbeddedDatabase implements OpenDatabase {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= (async () => {
+      const healed = this.#condition.close();
       await this.#queue.close();
+      await healed;
       this.#reader.close();
-      // what is in the write-ahead log goes into the file, which is then whole by itself
-      await this.#writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").catch(() => {});
-      this.#writer.close();
+      await this.#writer.close();
     })();
     return this.#closed;
   }
+
+  /** Writes as much as a busy site does at once, so that the last free page does not look like room. */
+  async #probe(): Promise<void> {
+    await this.write(async (tx) => {
+      await tx.run(sql`DROP TABLE IF EXISTS write_probe`);
+      await tx.run(sql`CREATE TABLE write_probe (filler BLOB) STRICT`);
+      await tx.run(sql`INSERT INTO write_probe VALUES (zeroblob(${probeBytes}))`);
+    });
+    await this.write((tx) => tx.run(sql`DROP TABLE write_probe`));
+  }
 }
+
+const probeBytes = 256 * 1024;

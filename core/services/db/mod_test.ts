@@ -1,7 +1,7 @@
 /** The database as its callers see it: one writer for all, each job for itself, nothing half done. */
 import assert from "node:assert/strict";
 import { sql } from "drizzle-orm";
-import { namesIn, withFolder, withItems } from "./_fakes.ts";
+import { namesIn, TestTime, withFolder, withItems } from "./_fakes.ts";
 import { openDatabase, type Queries } from "./mod.ts";
 
 const insert = (tx: Queries, name: string, amount: number) =>
@@ -135,11 +135,13 @@ Deno.test("write() and read() after dispose fail with db_closed; dispose finishe
   });
 });
 
-Deno.test("openDatabase() tells its listener when a transaction cannot begin, and when it can", async () => {
+Deno.test("openDatabase() tells its listener when a transaction fails, and when all is well", async () => {
   await withFolder(async (folder) => {
     const states: (string | null)[] = [];
+    const time = new TestTime();
     await using db = await openDatabase({
       path: `${folder}/a.db`,
+      pause: time.pause,
       onState: (trouble) => states.push(trouble),
     });
     await db.migrate("test", [{ sql: "CREATE TABLE items (name TEXT)" }]);
@@ -151,10 +153,20 @@ Deno.test("openDatabase() tells its listener when a transaction cannot begin, an
     assert.deepEqual(await namesIn(db), []);
     await db.write((tx) => tx.run(sql`INSERT INTO items VALUES ('b')`));
     assert.deepEqual(await namesIn(db), ["b"]);
+    assert.equal(states.length, 2);
+    await time.pass(1_000);
     assert.equal(states.length, 3);
     assert.equal(states[0], null);
     assert.match(states[1] ?? "", /^Cannot use the database: /);
     assert.equal(states[2], null);
+  });
+});
+
+Deno.test("openDatabase() makes files for their owner only", async () => {
+  await withItems(async (_db, path) => {
+    for (const suffix of ["", "-wal", "-shm"]) {
+      assert.equal((await Deno.stat(path + suffix)).mode! & 0o777, 0o600, suffix);
+    }
   });
 });
 

@@ -1,147 +1,186 @@
 /**
- * The public HTTP listener. Each role gets a door at `/<role>` and the root paths that it claims;
- * what is wrong is answered as `application/problem+json` (RFC 9457) with a stable `code`. Bodies,
- * headers and connections are bounded. It starts to listen when the host says so, after every role.
+ * The public listener, HTTP or HTTPS. Each role gets a door at `/<role>` and the root paths that it
+ * claims; what is wrong is answered as `application/problem+json` (RFC 9457) with a stable `code`.
+ * Everything a client can have much of is bounded (`_limits.ts`). It starts to listen when the host
+ * says so, after every role.
+ *
+ * Not bounded are new connections per second, nor what a route does once its request has come.
  */
-import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
-import { once } from "node:events";
-import type { Server } from "node:http";
-import { CodedError } from "../../base/errors.ts";
+import { type IncomingMessage, Server } from "node:http";
+import { Server as SocketServer } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Log } from "../logging.ts";
-import { problem } from "./_problem.ts";
+import type { Metrics } from "../metrics.ts";
+import { bodyStore } from "./_body.ts";
+import { clients } from "./_client.ts";
+import { connections } from "./_connections.ts";
+import { doors, type RouteOptions } from "./_doors.ts";
+import { defaultLimits, type Limits } from "./_limits.ts";
+import type { Listen, Listener } from "./_listener.ts";
+import { listenError } from "./_listen_error.ts";
+import { httpMetrics } from "./_metrics.ts";
+import { nodeListener } from "./_node_listener.ts";
+import { openFilesLimit } from "./_open_files.ts";
+import { internalError, problem } from "./_problem.ts";
+import { buckets } from "./_rate.ts";
+import { relayListener } from "./_relay_listener.ts";
+import { farewell, refusal } from "./_refusal.ts";
+import { requests } from "./_requests.ts";
+import { readTls, type TlsFiles } from "./_tls.ts";
 
-export { problem };
+export { type Limits, type Listen, listenError, problem, type RouteOptions, type TlsFiles };
 
 /** A role's door to the listener. What is added is removed when the role stops. */
 export interface RoleRouter {
   /** Serves `routes` below `/<role>`. */
-  mount(routes: Hono): void;
+  mount(routes: Hono, options?: RouteOptions): void;
   /** Serves one root path, "/summary", or all below one, "/log/*". */
-  claim(path: string, routes: Hono): void;
+  claim(path: string, routes: Hono, options?: RouteOptions): void;
 }
 
-export interface Listen {
-  readonly hostname: string;
-  readonly port: number;
-}
+/** Takes over a connection whose request asked for WebSocket; `head` came behind the request. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
 
 export interface HttpService extends AsyncDisposable {
+  /** Whether it speaks HTTPS. */
+  readonly secure: boolean;
   /** A door for one role; calling the returned `close` takes its routes away. */
   router(role: string): RoleRouter & { close(): void };
-  /** Begins to listen. @throws CodedError "port_busy" */
+  /**
+   * Hands WebSocket upgrades of one path to `handler`, until the returned function is called. The
+   * socket counts as a connection, and is ended when the listener closes.
+   */
+  upgrade(path: string, handler: UpgradeHandler): () => void;
+  /** Begins to listen. @throws CodedError "port_busy", "port_unusable", "tls_unusable" */
   listen(): Promise<Listen>;
+  /**
+   * Reads certificate and key again, for connections to come. @throws CodedError "tls_unusable";
+   * then the old ones stay in use
+   */
+  reload(): void;
 }
 
-const maxBody = 1024 * 1024;
-const maxConnections = 10_000;
+export interface HttpOptions {
+  readonly listen: Listen;
+  readonly log: Log;
+  readonly tls?: TlsFiles | undefined;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[] | undefined;
+  readonly limits?: Partial<Limits>;
+  readonly metrics?: Metrics;
+}
 
-export function openHttp(options: { listen: Listen; log: Log }): HttpService {
+export function openHttp(options: HttpOptions): HttpService {
   const { log } = options;
-  /** Exact paths, and prefixes that end in a slash, to the app behind them. */
-  const doors = new Map<string, Hono>();
-  const app = new Hono();
-  app.use(bodyLimit({
-    maxSize: maxBody,
-    onError: () => problem(413, "body_too_large", "The request body is larger than 1 MiB."),
-  }));
-  app.all("*", (c) => behind(c.req.path)?.fetch(c.req.raw) ?? notFound());
-  app.onError((error) => {
-    log.error("a request failed", { error });
-    return problem(500, "internal", "Something went wrong here; the log of the site says what.");
+  // the http server of the older runtime (Deno 2.7) is no server of sockets
+  const isOlder = !(Server.prototype instanceof SocketServer);
+  const wanted: Limits = { ...defaultLimits, ...options.limits };
+  const affordable = Math.floor(openFilesLimit() / (isOlder ? 4 : 2));
+  const limits = { ...wanted, maxConnections: Math.min(wanted.maxConnections, affordable) };
+  const metrics = httpMetrics(options.metrics);
+  const known = clients(options.trustedProxies);
+  const open = connections({ clients: known, limits, onCount: metrics.connections });
+  const all = doors(limits);
+  const { serve, look } = requests({
+    doors: all,
+    clients: known,
+    buckets: {
+      open: buckets(limits.rates.open, { most: limits.maxClients }),
+      session: buckets(limits.rates.session, { most: limits.maxClients }),
+    },
+    bodies: bodyStore({ most: limits.maxBodies, mostOfClient: limits.maxClientBodies }),
+    limits,
+    metrics,
+    log,
   });
-
-  let server: Server | undefined;
+  const handlers = new Map<string, UpgradeHandler>();
+  let listener: Listener | undefined;
   let closed: Promise<void> | undefined;
+
   return {
+    secure: options.tls !== undefined,
     router(role) {
       const mine: string[] = [];
-      const add = (base: string, door: string, routes: Hono) => {
-        mine.push(door);
-        doors.set(door, withDefaults(new Hono().route(base, routes)));
+      const add = (base: string, path: string, routes: Hono, bounds?: RouteOptions) => {
+        mine.push(path);
+        all.add(path, { role, app: withDefaults(new Hono().route(base, routes)) }, bounds);
       };
       return {
-        mount: (routes) => add(`/${role}`, `/${role}/`, routes),
-        claim: (path, routes) => add(path.replace(/\/\*$/, ""), path.replace(/\*$/, ""), routes),
-        close: () => mine.forEach((door) => doors.delete(door)),
+        mount: (routes, bounds) => add(`/${role}`, `/${role}/`, routes, bounds),
+        claim: (path, routes, bounds) =>
+          add(path.replace(/\/\*$/, ""), path.replace(/\*$/, ""), routes, bounds),
+        close: () => mine.forEach((path) => all.remove(path)),
       };
+    },
+
+    upgrade(path, handler) {
+      if (handlers.has(path)) throw new Error(`Cannot upgrade at ${path}: it is taken`);
+      handlers.set(path, handler);
+      return () => void handlers.delete(path);
     },
 
     async listen() {
-      const { hostname, port } = options.listen;
-      server = createAdaptorServer({
-        fetch: app.fetch,
-        overrideGlobalObjects: false,
-        serverOptions: {
-          headersTimeout: 10_000,
-          requestTimeout: 30_000,
-          keepAliveTimeout: 65_000,
-          maxHeaderSize: 16 * 1024,
-        },
-      }) as Server;
-      server.maxConnections = maxConnections;
-      server.listen(port, hostname);
-      try {
-        await once(server, "listening");
-      } catch (error) {
-        server = undefined;
-        throw listenError(error, options.listen);
+      const tls = options.tls && load(options.tls);
+      if (limits.maxConnections < wanted.maxConnections) {
+        log.info("the limit of open files allows for fewer connections", {
+          connections: limits.maxConnections,
+        });
       }
-      const address = server.address();
-      return { hostname, port: typeof address === "object" && address ? address.port : port };
+      const accept = isOlder ? relayListener : nodeListener;
+      listener = await accept({
+        listen: options.listen,
+        tls,
+        limits,
+        connections: open,
+        log,
+        serve,
+        upgrade(incoming, { socket, head, connection }) {
+          const { path, refused } = look(incoming, connection);
+          const handler = handlers.get(path);
+          const why = refused ?? (handler === undefined ? refusal("not_found") : undefined);
+          if (why !== undefined) {
+            metrics.refused(why.code);
+            return void socket.end(farewell(why));
+          }
+          connection.upgrade();
+          handler!(incoming, socket, head);
+        },
+        refused: metrics.refused,
+      });
+      return listener.address;
+    },
+
+    reload() {
+      if (options.tls !== undefined) listener?.useTls(load(options.tls));
     },
 
     [Symbol.asyncDispose]() {
-      closed ??= new Promise<void>((resolve) => {
-        if (server === undefined) return resolve();
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        // requests under way have a moment to end
-        const timer = setTimeout(() => server?.closeAllConnections(), 2_000);
-        server.on("close", () => clearTimeout(timer));
-      });
-      return closed;
+      return closed ??= (async () => {
+        if (listener === undefined) return;
+        listener.stop();
+        await open.drain(limits.drain);
+        await listener.close();
+      })();
     },
   };
 
-  /** The app at exactly this path, else the one with the longest prefix of it. */
-  function behind(path: string): Hono | undefined {
-    for (let door = path; door.length > 1; door = door.replace(/[^/]*\/?$/, "")) {
-      const app = doors.get(door);
-      if (app !== undefined) return app;
-    }
-    return undefined;
+  function load(files: TlsFiles) {
+    const material = readTls(files);
+    const { from, to } = material.valid;
+    const now = Date.now();
+    const properties = { file: files.certFile, valid_to: new Date(to).toISOString() };
+    if (now < from || now > to) log.warn("the certificate is out of its time", properties);
+    else log.info("the certificate is in use", properties);
+    return material;
   }
 
   function withDefaults(routes: Hono): Hono {
-    routes.notFound(() => notFound());
+    routes.notFound(() => problem(404, "not_found", "There is nothing at this address."));
     routes.onError((error) => {
       log.error("a request failed", { error });
-      return problem(500, "internal", "Something went wrong here; the log of the site says what.");
+      return internalError();
     });
     return routes;
   }
-}
-
-function notFound(): Response {
-  return problem(404, "not_found", "There is nothing at this address.");
-}
-
-/** Says why a listener could not open. */
-export function listenError(error: unknown, { hostname, port }: Listen): CodedError {
-  const code = (error as { code?: string }).code;
-  const busy = code === "EADDRINUSE" || (error as Error).name === "AddrInUse";
-  return new CodedError(
-    busy ? "port_busy" : "port_unusable",
-    `Cannot listen on ${hostname}:${port}: ${
-      busy ? "the port is in use" : (error as Error).message
-    }`,
-    {
-      hint: busy
-        ? "stop the other program, or choose another port in the configuration"
-        : "choose an address of this machine and a port that this user may open",
-      cause: error,
-    },
-  );
 }

@@ -1,104 +1,121 @@
-/**
- * Who may log in to the embedded broker and what they may do then, as aedes' hooks.
- *
- * One login is known, the operator's; whoever shows a user name or password must show that one.
- * Everybody else comes without, and is confined by client id.
- */
-import { createHash, timingSafeEqual } from "node:crypto";
+/** Who may log in to the embedded broker and what they may do then, as aedes' hooks. */
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
 import type { AedesOptions, Client } from "aedes";
-import { type Id, isId } from "../../base/id.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../logging.ts";
 import { mayPublish, maySubscribe } from "./_access.ts";
+import type { Connection } from "./_connection.ts";
+import type { BrokerLimits, Refused } from "./_limits.ts";
+import { type LoginOptions, LoginRefusal, recogniser } from "./_login.ts";
+import type { Registry } from "./_registry.ts";
 
-/** A user name and its password. */
-export interface Credential {
-  username: string;
-  password: Uint8Array | string;
-}
-
-export interface AdmissionOptions {
-  operator: Credential;
-  log: Log;
-  /** Whether another client would be one too many; not asked for the operator. */
-  isFull: () => boolean;
+export interface AdmissionOptions extends LoginOptions {
+  readonly log: Log;
+  readonly limits: BrokerLimits;
+  readonly registry: Registry;
+  readonly refused: Refused;
+  readonly connectionOf: (client: Client) => Connection;
 }
 
 type Hooks = Required<
-  Pick<AedesOptions, "preConnect" | "authenticate" | "authorizePublish" | "authorizeSubscribe">
+  Pick<
+    AedesOptions,
+    "preConnect" | "authenticate" | "authorizePublish" | "authorizeSubscribe" | "published"
+  >
 >;
 
-/** Return codes of CONNACK (MQTT 3.1.1 §3.2.2.3). */
-const badId = 2, unavailable = 3, badLogin = 4;
+/** The client id of whoever gives none: no valid name. */
+const nameless = "?";
 
-export function admission({ operator, log, isFull }: AdmissionOptions): Hooks {
-  const username = digest(operator.username);
-  const password = digest(operator.password);
-  const operators = new WeakSet<Client>();
-  const operatorIds = new Set<string>();
-  const nameless = new WeakSet<Client>();
+export function admission(options: AdmissionOptions): Hooks {
+  const { operator, log, limits, registry, refused, connectionOf } = options;
+  const recognise = recogniser(options);
+  const keepAlive = limits.keepAlive / 1_000;
 
-  /** The name that a client is confined to. */
-  const confinedTo = (client: Client | null): Id | undefined =>
-    client !== null && isId(client.id) ? client.id : undefined;
+  async function login(client: Client, username?: string, password?: Uint8Array): Promise<void> {
+    const connection = connectionOf(client);
+    const { address } = connection;
+    const party = await recognise({ clientId: client.id, address, username, password });
+    if (party.kind === "peer" && registry.isSites(client.id)) {
+      // Logging in under an id ends the older connection of that id: nobody may do that to the site.
+      throw new LoginRefusal("client_id", 2, "the client id is the site's own");
+    }
+    if (party.kind !== "site" && registry.isFull(client.id)) {
+      throw new LoginRefusal("full", 3, "too many clients");
+    }
+    await registry.claim(client.id, connection, party);
+  }
 
   return {
-    preConnect(client, packet, done) {
-      // A stored session would let strangers fill the memory with their queues; besides, aedes stores
-      // every filter of a SUBSCRIBE, the refused ones too, as soon as one of them is granted.
+    preConnect(_client, packet, done) {
+      // aedes would store the queues and filters of sessions that outlive their connection.
       packet.clean = true;
-      if (packet.clientId === "") nameless.add(client);
+      packet.keepalive = Math.min(packet.keepalive || keepAlive, keepAlive);
+      if (packet.will !== undefined) {
+        // It stays as long as the client, so it must not hold on to the buffer it came in.
+        packet.will.payload = Buffer.from(packet.will.payload);
+        if (packet.will.qos === 2) packet.will.qos = 1;
+      }
+      if (packet.username !== undefined && packet.username !== operator.username) {
+        // Out of the way of the peers' ids: a user must not end their connections by using one.
+        packet.clientId = `${packet.username}/${packet.clientId || randomUUID()}`;
+      } else if (packet.clientId === "") {
+        packet.clientId = nameless;
+      }
       done(null, true);
     },
 
-    authenticate(client, name, secret, done) {
-      const refuse = (returnCode: number, why: string) => {
-        const refused = Object.assign(new Error(why), { returnCode });
-        (returnCode === badLogin ? log.warn : log.debug).call(log, "MQTT login refused", { why });
-        done(refused, false);
-      };
-      if (name !== undefined || secret !== undefined) {
-        // Both are always compared, so that the time does not tell which one was wrong.
-        const known = timingSafeEqual(digest(name ?? ""), username);
-        if (!timingSafeEqual(digest(secret ?? ""), password) || !known) {
-          return refuse(badLogin, "wrong user name or password");
-        }
-        operators.add(client);
-        operatorIds.add(client.id);
-        return done(null, true);
-      }
-      if (nameless.has(client) || confinedTo(client) === undefined) {
-        return refuse(badId, "the client id is not a valid name");
-      }
-      // Logging in under an id ends the older connection of that id: nobody may do that to the site.
-      if (operatorIds.has(client.id)) return refuse(badId, "the client id is the site's own");
-      if (isFull()) return refuse(unavailable, "too many clients");
-      done(null, true);
+    authenticate(client, username, password, done) {
+      login(client, username, password).then(
+        () => done(null, true),
+        (error: unknown) => {
+          const refusal = error instanceof LoginRefusal
+            ? error
+            : new LoginRefusal("login", 3, messageOf(error));
+          if (refusal !== error) log.error("MQTT login failed inside", { error });
+          refused(refusal.reason);
+          const level = refusal.reason === "login" ? "warn" : "debug";
+          log[level]("MQTT login refused", { why: refusal.message });
+          done(refusal, false);
+        },
+      );
     },
 
     authorizePublish(client, packet, done) {
-      if (packet.topic.startsWith("$SYS/")) return done(new Error("$SYS topics are reserved"));
-      if (client !== null && operators.has(client)) return done(null);
-      const id = confinedTo(client);
-      if (id === undefined || !mayPublish(id, packet.topic)) {
-        return done(new Error("not a topic that this client may publish to"));
+      const connection = client === null ? undefined : connectionOf(client);
+      const party = connection?.party;
+      const isWelcome = party?.kind !== "peer" || options.allows(party.id);
+      if (party === undefined || !isWelcome || !mayPublish(party, packet.topic)) {
+        const why = "not a topic that this client may publish to";
+        connection?.cut("topic", why);
+        return done(new Error(why));
       }
-      // A retained message would be replayed to the site at each of its subscriptions and stay in
-      // memory for good. The message itself is legitimate, and some firmware sets the flag without
-      // thought, so the flag is dropped rather than the connection.
-      packet.retain = false;
+      connection!.gate.begin(asBytes(packet.payload));
+      done(null);
+    },
+
+    published(packet, client, done) {
+      // Messages of aedes itself have no client, in spite of the type.
+      if (client) connectionOf(client).gate.end(asBytes(packet.payload));
       done(null);
     },
 
     authorizeSubscribe(client, subscription, done) {
-      const id = confinedTo(client);
-      const granted = operators.has(client) ||
-        (id !== undefined && maySubscribe(id, subscription.topic));
-      done(null, granted ? subscription : null);
+      const { party, filters } = connectionOf(client);
+      const { topic } = subscription;
+      const hasRoom = party?.kind === "site" || filters.has(topic) ||
+        filters.size < limits.subscriptions;
+      if (party === undefined || !hasRoom || !maySubscribe(party, topic)) {
+        refused("subscription");
+        return done(null, null);
+      }
+      filters.add(topic);
+      done(null, subscription);
     },
   };
 }
 
-/** Equal lengths for `timingSafeEqual`, whatever was presented. */
-function digest(value: Uint8Array | string): Uint8Array {
-  return createHash("sha256").update(value).digest();
+function asBytes(payload: string | Buffer): Uint8Array {
+  return typeof payload === "string" ? Buffer.from(payload) : payload;
 }

@@ -1,21 +1,33 @@
 /**
- * The embedded broker: aedes over TCP, with the rules and limits that aedes leaves to its user.
+ * The embedded broker: aedes over TCP and WebSocket, with the rules and limits that aedes leaves to
+ * its user.
  *
  * It promises: the site's own client, which alone holds the operator credential, may do everything
  * but write to `$SYS`; any other client is confined by `_access.ts`; no client can hold more than its
  * share of memory or take the operator's client id; a broken or hostile client loses its own
- * connection and disturbs nobody else's. Nothing is kept on disk, and sessions end with their
- * connection: what must survive is the business of the protocols above.
+ * connection and disturbs nobody else's. Nothing is kept: sessions end with their connection, no
+ * message is retained, and QoS 2 is refused. What must survive is the business of the protocols above.
  */
-import { Buffer } from "node:buffer";
-import { createServer, type Server, type Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
+import { createServer, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Aedes, type Client } from "aedes";
 import { messageOf } from "../../base/errors.ts";
-import { isId } from "../../base/id.ts";
+import type { Id } from "../../base/id.ts";
+import { mendAccepted } from "../accepted_socket.ts";
 import type { Log } from "../logging.ts";
-import { admission, type Credential } from "./_admission.ts";
-import { MqttError } from "./_errors.ts";
-import { defaultPacketLimit, packetMeter } from "./_packet_limit.ts";
+import type { Metrics } from "../metrics.ts";
+import { admission } from "./_admission.ts";
+import { Connection } from "./_connection.ts";
+import { type BrokerLimits, defaultLimits } from "./_limits.ts";
+import { listenOn } from "./_listen.ts";
+import type { Credential } from "./_login.ts";
+import { metersOf } from "./_meters.ts";
+import { NoMemory } from "./_no_memory.ts";
+import { Places } from "./_places.ts";
+import { Registry } from "./_registry.ts";
+import { readUsers, type Users } from "./_users_file.ts";
+import { refuseUpgrade, WebSocketDoor } from "./_websocket.ts";
 
 export interface BrokerOptions {
   hostname: string;
@@ -23,120 +35,163 @@ export interface BrokerOptions {
   port: number;
   /** The one login that is not confined; the site generates it at every start. */
   operator: Credential;
+  /** Users that are neither the site nor peers; its form is in `_users_file.ts`. */
+  usersFile?: string;
+  /** Whether a peer, known or not, may connect. Default: all may. */
+  allows?: (id: Id) => boolean;
+  limits?: Partial<BrokerLimits>;
+  metrics?: Metrics;
   log: Log;
-  /** Bytes; a peer that announces a larger packet is cut. Default 256 KiB. */
-  maxPacketBytes?: number;
-  /** Clients logged in at once; the operator is let in beyond it. Default 1,000. */
-  maxConnections?: number;
-  /** Milliseconds that a new connection has for its CONNECT. Default 10 s. */
-  connectTimeout?: number;
 }
 
 /** A running broker; `port` is the real one. */
 export interface Broker extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
+  /** Takes over an HTTP upgrade; it answers the request, whatever becomes of it. */
+  attachWebSocket(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
+  /** Ends the connection of a peer that `allows` lets in no more. */
+  disconnect(id: Id): void;
+  /**
+   * Reads the users file again and ends the connections of users that it has changed.
+   * @throws MqttError "mqtt_users": the old users stay
+   */
+  reload(): Promise<void>;
 }
 
-/** Sockets beyond `maxConnections`: for logins under way, the operator's among them. */
-const spareSockets = 32;
+/** Connections beyond the clients: for logins under way, and as many for this machine alone. */
+const spareConnections = 32;
+/** Milliseconds after which the site's own client, when it does not read, is given up. */
+const siteTimeout = 30_000;
 
-/** @throws MqttError "port_busy", "listen_failed" */
+/** @throws MqttError "port_busy", "listen_failed", "mqtt_users" */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const { log, maxConnections = 1_000, maxPacketBytes = defaultPacketLimit } = options;
-  const aedes: Aedes = await Aedes.createBroker({
+  const { log, metrics, usersFile, allows = () => true } = options;
+  const limits: BrokerLimits = { ...defaultLimits, ...options.limits };
+  let users: Users = usersFile === undefined ? new Map() : await readUsers(usersFile);
+  const { refused, clients } = metersOf(metrics);
+  const registry = new Registry({ limit: limits.clients, onCount: clients });
+  const connections = new Set<Connection>();
+  const byClient = new WeakMap<Client, Connection>();
+  const connectionOf = (client: Client) => byClient.get(client)!;
+  const places = new Places({
+    total: limits.clients + spareConnections,
+    perAddress: limits.clientsPerAddress,
+    reserved: spareConnections,
+  });
+
+  const aedes = await Aedes.createBroker({
     ...admission({
       operator: options.operator,
-      log,
-      isFull: () => aedes.connectedClients >= maxConnections,
+      users: () => users,
+      ...{ allows, log, limits, registry, refused, connectionOf },
     }),
-    connectTimeout: options.connectTimeout ?? 10_000,
+    persistence: new NoMemory(),
+    // Connection watches over the whole login; aedes only until CONNECT has come.
+    connectTimeout: 2 * limits.connectTimeout,
     concurrency: 100,
-    // A frozen subscriber blocks the emitter for everybody until this has passed.
-    drainTimeout: 10_000,
-    queueLimit: 42,
+    drainTimeout: siteTimeout,
+    queueLimit: 1,
   });
   // EventEmitter throws what nobody listens to; one bad client must not end the site.
   aedes.on("error" as "closed", (...thrown: unknown[]) => {
     log.error("MQTT broker failed inside", { error: messageOf(thrown[0]) });
   });
-  const lost = (client: Client, error: Error) =>
-    log.debug("MQTT client cut", {
-      client: isId(client.id) ? client.id : "unnamed",
-      error: error.message,
-    });
+  aedes.on("client", (client) => connectionOf(client).registered());
+  aedes.on("clientReady", (client) => connectionOf(client).ready());
+  aedes.on("clientDisconnect", (client) => connectionOf(client).unregistered());
+  aedes.on("keepaliveTimeout", (client) => {
+    connectionOf(client).cut("silent", "it was silent for too long");
+  });
+  aedes.on("unsubscribe", (filters, client) => {
+    for (const filter of filters) connectionOf(client).filters.delete(filter);
+  });
+  const lost = (client: Client, error: Error & { code?: string; returnCode?: number }) => {
+    const { party, reason } = connectionOf(client);
+    // What is neither our decision nor the network's was a packet that made no sense.
+    const isOurs = reason !== undefined || error.returnCode !== undefined;
+    const isLost = error.code !== undefined ||
+      /^(connection closed|drain timeout)$/.test(error.message);
+    if (!isOurs && !isLost) refused("malformed");
+    const name = party?.kind === "peer" ? party.id : party?.kind ?? "unnamed";
+    log.debug("MQTT client cut", { client: name, error: error.message });
+  };
   aedes.on("clientError", lost);
   aedes.on("connectionError", lost);
 
-  const sockets = new Set<Socket>();
+  function accept(stream: Duplex, address: string, release: () => void): void {
+    const connection = new Connection(stream, {
+      ...{ address, limits, refused },
+      now: () => performance.now(),
+    });
+    const client = aedes.handle(stream);
+    byClient.set(client, connection);
+    connections.add(connection);
+    stream.once("close", () => {
+      connections.delete(connection);
+      release();
+    });
+  }
+
   const server = createServer((socket) => {
-    if (sockets.size >= maxConnections + spareSockets) {
+    mendAccepted(socket);
+    const { remoteAddress = "", localAddress } = socket;
+    const address = remoteAddress === localAddress ? "127.0.0.1" : remoteAddress;
+    const place = places.take(address);
+    if (typeof place === "string") {
+      refused(place);
       socket.destroy();
       return;
     }
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
     socket.setNoDelay(true);
-    // A peer without MQTT keep-alive that lost its power would hold its place for ever.
+    // A peer without MQTT keep-alive that lost its power would hold its place for long.
     socket.setKeepAlive(true, 60_000);
-    limitPackets(socket, maxPacketBytes);
-    aedes.handle(socket);
+    accept(socket, address, place);
   });
+  // As when the process has no file descriptor left for one more connection.
+  server.on("error", (error) => log.warn("MQTT connection lost", { error: error.message }));
+  const web = new WebSocketDoor(limits);
+  let isOver = false;
+
   const stop = once(async () => {
+    isOver = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const socket of sockets) socket.destroy();
+    for (const { stream } of connections) stream.destroy();
     await new Promise<void>((resolve) => aedes.close(resolve));
     await closed;
   });
   try {
-    const port = await listen(server, options);
-    return { hostname: options.hostname, port, [Symbol.asyncDispose]: stop };
+    const port = await listenOn(server, options);
+    return {
+      hostname: options.hostname,
+      port,
+      attachWebSocket(request, socket, head) {
+        if (socket instanceof Socket) mendAccepted(socket);
+        const address = request.socket.remoteAddress ?? "";
+        const place = isOver ? "full" : places.take(address);
+        if (typeof place === "string") {
+          refused(place);
+          return refuseUpgrade(socket, "503 Service Unavailable");
+        }
+        socket.once("close", place);
+        const isWelcome = web.open({ request, socket, head }, (stream) => {
+          if (isOver) stream.destroy();
+          else accept(stream, address, () => {});
+        });
+        if (!isWelcome) refused("websocket");
+      },
+      disconnect: (id) => registry.cutPeer(id),
+      async reload() {
+        if (usersFile === undefined) return;
+        users = await readUsers(usersFile);
+        registry.cutUsers(({ name, line }) => users.get(name)?.line === line);
+      },
+      [Symbol.asyncDispose]: stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/**
- * Puts the packet limit in front of aedes, which pulls its bytes by calling `read()` once for every
- * "readable". Some runtimes then hand out one buffer only and leave aedes waiting for ever
- * (nodejs/node#60441), so this `read` always hands out everything there is.
- */
-function limitPackets(socket: Socket, limit: number): void {
-  const oversize = packetMeter(limit);
-  const read = socket.read.bind(socket);
-  socket.read = (size?: number) => {
-    if (typeof size === "number") return read(size);
-    const pieces: Buffer[] = [];
-    for (let piece = read(); piece !== null; piece = read()) {
-      const size = oversize(piece);
-      if (size !== undefined) {
-        socket.destroy(new Error(`packet of ${size} bytes is larger than ${limit}`));
-        return null;
-      }
-      pieces.push(piece);
-    }
-    return pieces.length > 1 ? Buffer.concat(pieces) : pieces[0] ?? null;
-  };
-}
-
-function listen(server: Server, { hostname, port }: BrokerOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: Error & { code?: string }) => {
-      const where = `Cannot listen on ${hostname}:${port}`;
-      reject(
-        error.code === "EADDRINUSE"
-          ? new MqttError("port_busy", `${where}: the port is in use`, {
-            hint: "stop the other broker, or set listen under [mqtt] to another port",
-          })
-          : new MqttError("listen_failed", `${where}: ${error.message}`, { cause: error }),
-      );
-    });
-    server.listen({ host: hostname, port }, () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : port);
-    });
-  });
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

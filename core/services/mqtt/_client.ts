@@ -13,9 +13,12 @@ import { pause } from "../pause.ts";
 import { backoff } from "./_backoff.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
-import { type Link, openLink } from "./_link.ts";
+import type { Refused } from "./_limits.ts";
+import { type Ending, type Link, LinkLost, type MqttMessage, openLink } from "./_link.ts";
 import { defaultPacketLimit } from "./_packet_limit.ts";
+import { RivalWatch } from "./_rival.ts";
 import { type MqttHandler, type Subscription, Subscriptions } from "./_subscriptions.ts";
+import type { TlsFiles } from "./_tls_files.ts";
 import { isFilter, isTopic } from "./_topic.ts";
 
 /** What roles see of the connection to the broker. */
@@ -27,8 +30,8 @@ export interface MqttClient {
   publish(topic: string, payload: Uint8Array, options?: { qos?: 0 | 1 }): Promise<void>;
   /**
    * Calls the handler for every message that matches, until the returned function is called. While
-   * the broker is away the wish is remembered. Only the first handler of a filter gets what the
-   * broker retained. @throws MqttError "mqtt_refused", "mqtt_topic"
+   * the broker is away the wish is remembered. What the broker has retained is no message: when it
+   * was sent, and by whom, is unknown. @throws MqttError "mqtt_refused", "mqtt_topic"
    */
   subscribe(filter: string, handler: MqttHandler): Promise<() => Promise<void>>;
   /** Whether messages flow: connected, and subscribed to everything that is wanted. */
@@ -40,9 +43,13 @@ export interface ClientOptions {
   clientId: string;
   username?: string;
   password?: Secret<string>;
+  tls?: TlsFiles;
   log: Log;
-  /** Hears of every change; `detail` is a sentence part for people. */
+  /** Hears of every change of the state or its reason; `detail` is a sentence part for people. */
   onState?: (state: "up" | "down", detail: string) => void;
+  refused?: Refused;
+  /** Milliseconds before attempt `n`; `most` bounds them. Default: see `_backoff.ts`. */
+  wait?: (n: number, most?: number) => number;
 }
 
 /** Publishes without an answer yet; more are refused, so that a slow broker costs bounded memory. */
@@ -51,6 +58,8 @@ const maxInFlight = 1_000;
 const packetOverhead = 4 * 1024;
 /** Milliseconds after which a connection counts as good, and the delays start over. */
 const steady = 10_000;
+/** The longest delay, in milliseconds, when somebody else uses our client id. */
+const rivalDelay = 5 * 60_000;
 
 export class ReconnectingClient implements MqttClient, AsyncDisposable {
   readonly #options: ClientOptions;
@@ -64,7 +73,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
   /** Per filter the last SUBSCRIBE or UNSUBSCRIBE: brokers may run two at once in either order. */
   readonly #turns = new Map<string, Promise<void>>();
   #up = false;
-  #announced: "up" | "down" | undefined;
+  #announced: { state: "up" | "down"; detail: string } | undefined;
   #inFlight = 0;
 
   constructor(options: ClientOptions) {
@@ -162,28 +171,31 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    const { clientId, wait = (n, most) => backoff(n, Math.random(), most) } = this.#options;
+    const rivals = new RivalWatch();
     for (let failures = 0; !signal.aborted; failures++) {
-      const { reason, lasted } = await this.#connection();
+      const { reason, byBroker, lasted } = await this.#connection();
       this.#settled.resolve();
       if (signal.aborted) break;
-      this.#announce("down", reason);
-      // Two clients with one id end each other at once; counting on slows them down.
-      if (lasted > steady) failures = 0;
-      await pause(backoff(failures, Math.random()), signal);
+      const hasRival = rivals.ended({ worked: lasted !== undefined, byBroker }, performance.now());
+      const rival = `; another client seems to use our client id "${clientId}"`;
+      this.#announce("down", reason + (hasRival ? rival : ""));
+      if (!hasRival && lasted !== undefined && lasted > steady) failures = 0;
+      await pause(wait(failures, hasRival ? rivalDelay : undefined), signal);
     }
     this.#settled.resolve();
     this.#announce("down", "stopped");
   }
 
-  /** The life of one link: why it ended and how many milliseconds it was open. */
-  async #connection(): Promise<{ reason: string; lasted: number }> {
+  /** The life of one link: how it ended, and how many milliseconds it was open, if it ever was. */
+  async #connection(): Promise<Ending & { lasted?: number }> {
     let opened: number | undefined;
-    let reason: string;
+    let ending: Ending;
     try {
       const link = await openLink({
         ...this.#options,
         signal: this.#stop.signal,
-        onMessage: (message) => this.#subscriptions.dispatch(message),
+        onMessage: (message) => this.#take(message),
       });
       opened = performance.now();
       this.#link = link;
@@ -195,13 +207,20 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
         this.#announce("up", `connected to ${this.#options.url.text}`);
         this.#settled.resolve();
       }
-      reason = await link.closed;
+      ending = await link.closed;
     } catch (error) {
-      reason = messageOf(error);
+      const byBroker = error instanceof LinkLost && error.ending.byBroker;
+      ending = { reason: messageOf(error), byBroker };
     }
     this.#link = undefined;
     this.#up = false;
-    return { reason, lasted: opened === undefined ? 0 : performance.now() - opened };
+    return opened === undefined ? ending : { ...ending, lasted: performance.now() - opened };
+  }
+
+  /** Brokers hand out what they retained at each subscription: by definition it is old. */
+  #take(message: MqttMessage): void {
+    if (message.retained) this.#options.refused?.("retained");
+    else this.#subscriptions.dispatch(message);
   }
 
   /** Subscribes anew after a reconnection. Nobody waits for this, so a refusal is only reported. */
@@ -214,8 +233,9 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
   }
 
   #announce(state: "up" | "down", detail: string): void {
-    if (this.#announced === state) return;
-    this.#announced = state;
+    const last = this.#announced;
+    if (last?.state === state && last.detail === detail) return;
+    this.#announced = { state, detail };
     const { log, onState, url } = this.#options;
     log.info(state === "up" ? "MQTT connected" : "MQTT disconnected", { broker: url.text, detail });
     try {

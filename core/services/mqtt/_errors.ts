@@ -9,11 +9,14 @@ export type MqttErrorCode =
   | "listen_failed"
   | "mqtt_busy"
   | "mqtt_down"
+  | "mqtt_packet"
   | "mqtt_refused"
   | "mqtt_timeout"
+  | "mqtt_tls"
   | "mqtt_too_large"
   | "mqtt_topic"
   | "mqtt_url"
+  | "mqtt_users"
   | "port_busy";
 
 /** An error of the MQTT service. */

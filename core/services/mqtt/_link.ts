@@ -5,7 +5,7 @@
  * leak into the next. Whatever waits for an answer when the link closes fails with "mqtt_down".
  */
 import { Buffer } from "node:buffer";
-import { Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import { connect, type IClientOptions } from "mqtt";
 import { messageOf } from "../../base/errors.ts";
 import type { Secret } from "../../base/secret.ts";
@@ -13,6 +13,7 @@ import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
 import { NoStore } from "./_no_store.ts";
 import { packetMeter } from "./_packet_limit.ts";
+import { readTlsFiles, type TlsFiles } from "./_tls_files.ts";
 
 /** A message as a handler gets it. The payload is a copy of its own. */
 export interface MqttMessage {
@@ -27,6 +28,7 @@ export interface LinkOptions {
   clientId: string;
   username?: string;
   password?: Secret<string>;
+  tls?: TlsFiles;
   onMessage: (message: MqttMessage) => void;
   /** Gives up, also while connecting. */
   signal: AbortSignal;
@@ -38,23 +40,48 @@ export interface Link {
   /** @throws MqttError "mqtt_refused" when the broker does not grant it */
   subscribe(filter: string): Promise<void>;
   unsubscribe(filter: string): Promise<void>;
-  /** Resolves with the reason once the connection is gone. */
-  readonly closed: Promise<string>;
+  /** Resolves once the connection is gone. */
+  readonly closed: Promise<Ending>;
 }
 
+/** How a connection has ended. */
+export interface Ending {
+  readonly reason: string;
+  /** The other side hung up and did not say why. */
+  readonly byBroker: boolean;
+}
+
+/** What waited for an answer gets this, and whoever tried to connect in vain. */
+export class LinkLost extends MqttError {
+  readonly ending: Ending;
+
+  constructor(ending: Ending) {
+    super("mqtt_down", `Cannot reach the broker: ${ending.reason}`);
+    this.ending = ending;
+  }
+}
+
+const hangUp = "the broker closed the connection";
+/** Deno 2.7 does not say why a TLS handshake failed. */
+const isTrusted = " at once: is its certificate trusted, and for this name?";
+const isOld = Deno.version.deno.startsWith("2.7.");
 const answerTimeout = 10_000;
 /** Cut above this: an external broker is not trusted with our memory. Its users set its own limit. */
 const inboundLimit = 1024 * 1024;
 
-/** @throws MqttError "mqtt_down" when the broker cannot be reached or refuses the login */
+/** @throws LinkLost when the broker cannot be reached or refuses the login; MqttError "mqtt_tls" */
 export async function openLink(options: LinkOptions): Promise<Link> {
-  const { signal } = options;
+  const { signal, url: { protocol } } = options;
+  const isSecure = protocol === "mqtts" || protocol === "wss";
   const peer = connect(optionsFor(options));
   const waiting = new Set<(error: MqttError) => void>();
   let reason: string | undefined;
   let over = false;
-  const lost = () =>
-    new MqttError("mqtt_down", `Cannot reach the broker: ${reason ?? "it closed the connection"}`);
+  let hasMet = false;
+  const lost = () => {
+    const silence = isSecure && !hasMet ? `${hangUp}${isTrusted}` : hangUp;
+    return new LinkLost({ reason: reason ?? silence, byBroker: reason === undefined });
+  };
 
   const drop = (why: string) => {
     reason ??= why;
@@ -67,15 +94,19 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     const cut = setTimeout(() => peer.stream.destroy(), 500);
     peer.once("close", () => clearTimeout(cut));
   };
-  const closed = new Promise<string>((resolve) => {
+  const closed = new Promise<Ending>((resolve) => {
     peer.once("close", () => {
       over = true;
       signal.removeEventListener("abort", leave);
       for (const fail of waiting) fail(lost());
-      resolve(reason ?? "the broker closed the connection");
+      resolve(lost().ending);
     });
   });
-  peer.on("error", (error) => drop(messageOf(error)));
+  peer.on("error", (error) => {
+    // Some brokers hang up with a reset, which says no more than a hang-up without.
+    if ((error as { code?: string }).code === "ECONNRESET") peer.end(true);
+    else drop(messageOf(error));
+  });
   peer.on("message", (topic, payload, packet) => {
     options.onMessage({ topic, payload: new Uint8Array(payload), retained: packet.retain });
   });
@@ -105,6 +136,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const mute = () => drop("it did not answer in 10 s");
 
   await exchange((done) => peer.once("connect", () => done()), mute);
+  hasMet = true;
   // Without it an acknowledged message may take 44 ms. Deno 2.7 forgets it when it is set before the
   // connection is there, and does not get through a TLS handshake when it is set meanwhile.
   if (peer.stream instanceof Socket && !peer.stream.destroyed) peer.stream.setNoDelay(true);
@@ -143,7 +175,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
 
 type Done = (error?: MqttError) => void;
 
-function optionsFor({ url, clientId, username, password }: LinkOptions): IClientOptions {
+function optionsFor({ url, clientId, username, password, tls }: LinkOptions): IClientOptions {
   return {
     protocol: url.protocol,
     host: url.host,
@@ -152,6 +184,8 @@ function optionsFor({ url, clientId, username, password }: LinkOptions): IClient
     clientId,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(tls === undefined ? {} : readTlsFiles(tls)),
+    rejectUnauthorized: true,
     protocolVersion: 4,
     clean: true,
     // The broker, or the network, may be gone without a word: noticed after half a minute.
@@ -161,7 +195,11 @@ function optionsFor({ url, clientId, username, password }: LinkOptions): IClient
     resubscribe: false,
     queueQoSZero: false,
     outgoingStore: new NoStore(),
-    wsOptions: { maxPayload: inboundLimit },
+    wsOptions: {
+      maxPayload: inboundLimit,
+      // Deno 2.7 compares the certificate with "localhost" when ws names no server, as for addresses.
+      ...(isOld && url.protocol === "wss" && isIP(url.host) !== 0 && { servername: url.host }),
+    },
   };
 }
 

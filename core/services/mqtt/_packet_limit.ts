@@ -10,8 +10,13 @@ export const defaultPacketLimit = 256 * 1024;
 /**
  * Follows one direction of a connection. The function returns the announced size in bytes of the
  * first packet above the limit (Infinity when the length field is malformed), else undefined.
+ * @param onPacket hears of each packet, by its first byte and its size, when its header is complete
  */
-export function packetMeter(limit: number): (bytes: Uint8Array) => number | undefined {
+export function packetMeter(
+  limit: number,
+  onPacket?: (first: number, size: number) => void,
+): (bytes: Uint8Array) => number | undefined {
+  let first = 0;
   let header = 0; // bytes of the fixed header seen so far, 0 between packets
   let length = 0; // the remaining length as far as it is known
   let body = 0; // bytes of the body still to come
@@ -27,6 +32,7 @@ export function packetMeter(limit: number): (bytes: Uint8Array) => number | unde
       }
       const byte = bytes[at++]!;
       if (header === 0) {
+        first = byte;
         header = 1;
         length = 0;
         continue;
@@ -35,6 +41,7 @@ export function packetMeter(limit: number): (bytes: Uint8Array) => number | unde
       header++;
       if (header + length > limit) return header + length;
       if ((byte & 0x80) === 0) {
+        onPacket?.(first, header + length);
         body = length;
         header = 0;
       } else if (header === 5) {

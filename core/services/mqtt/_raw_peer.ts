@@ -20,7 +20,9 @@ export class RawPeer implements Disposable {
   }
 
   static async open(port: number): Promise<RawPeer> {
-    return new RawPeer(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    connection.setNoDelay(true);
+    return new RawPeer(connection);
   }
 
   /** Connects and logs in; the broker must accept. */
@@ -73,19 +75,21 @@ export interface Login {
   username?: string;
   password?: string;
   clean?: boolean;
-  will?: { topic: string; payload: Uint8Array };
+  will?: { topic: string; payload: Uint8Array; qos?: 0 | 1 | 2 };
+  /** Seconds. */
+  keepAlive?: number;
   /** 4 is MQTT 3.1.1, 5 is MQTT 5. */
   version?: number;
 }
 
 export function connectPacket(clientId: string, login: Login = {}): Uint8Array {
-  const { username, password, clean = true, will, version = 4 } = login;
+  const { username, password, clean = true, will, keepAlive = 60, version = 4 } = login;
   const flags = (username === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40) |
-    (will === undefined ? 0 : 0x04) | (clean ? 0x02 : 0);
+    (will === undefined ? 0 : 0x04 | (will.qos ?? 0) << 3) | (clean ? 0x02 : 0);
   return packet(
     0x10,
     text("MQTT"),
-    Uint8Array.of(version, flags, 0, 60),
+    Uint8Array.of(version, flags, keepAlive >> 8, keepAlive & 255),
     version === 5 ? Uint8Array.of(0) : new Uint8Array(),
     text(clientId),
     will === undefined ? new Uint8Array() : concat(text(will.topic), data(will.payload)),
@@ -94,14 +98,14 @@ export function connectPacket(clientId: string, login: Login = {}): Uint8Array {
   );
 }
 
-/** PUBLISH, with QoS 1 when it has a packet id. */
+/** PUBLISH, with QoS 1 when it has a packet id and unless said. */
 export function publishPacket(
   topic: string,
   payload: Uint8Array,
-  options: { id?: number; retain?: boolean } = {},
+  options: { id?: number; retain?: boolean; qos?: 0 | 1 | 2 } = {},
 ): Uint8Array {
-  const { id, retain = false } = options;
-  const first = 0x30 | (id === undefined ? 0 : 0x02) | (retain ? 1 : 0);
+  const { id, retain = false, qos = id === undefined ? 0 : 1 } = options;
+  const first = 0x30 | qos << 1 | (retain ? 1 : 0);
   return packet(first, text(topic), id === undefined ? new Uint8Array() : u16(id), payload);
 }
 
@@ -110,7 +114,8 @@ export function subscribePacket(id: number, filters: string[]): Uint8Array {
   return packet(0x82, u16(id), ...filters.map((filter) => concat(text(filter), Uint8Array.of(1))));
 }
 
-function packet(first: number, ...parts: Uint8Array[]): Uint8Array {
+/** Any packet: its first byte, its length, its parts. */
+export function packet(first: number, ...parts: Uint8Array[]): Uint8Array {
   const body = concat(...parts);
   const header = [first];
   let rest = body.length;

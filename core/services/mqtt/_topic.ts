@@ -34,3 +34,16 @@ export function matches(filter: string, topic: string): boolean {
   }
   return wanted.length === levels.length;
 }
+
+/** Whether every topic of the narrow filter belongs to the wide one too. */
+export function covers(wide: string, narrow: string): boolean {
+  if (narrow.startsWith("$") && (wide.startsWith("+") || wide.startsWith("#"))) return false;
+  const wanted = wide.split("/");
+  const levels = narrow.split("/");
+  for (let i = 0; i < wanted.length; i++) {
+    if (wanted[i] === "#") return true;
+    if (i >= levels.length || levels[i] === "#") return false;
+    if (wanted[i] !== "+" && wanted[i] !== levels[i]) return false;
+  }
+  return wanted.length === levels.length;
+}

@@ -10,15 +10,22 @@
 import { toBase64url } from "../../base/bytes.ts";
 import { Secret } from "../../base/secret.ts";
 import type { Log } from "../logging.ts";
-import { startBroker } from "./_broker.ts";
-import { localBrokerUrl, parseBrokerUrl } from "./_broker_url.ts";
-import { type ClientOptions, type MqttClient, ReconnectingClient } from "./_client.ts";
+import type { Metrics } from "../metrics.ts";
+import { type Broker, type BrokerOptions, startBroker } from "./_broker.ts";
+import { type BrokerUrl, localBrokerUrl, parseBrokerUrl } from "./_broker_url.ts";
+import { type MqttClient, ReconnectingClient } from "./_client.ts";
 import { MqttError } from "./_errors.ts";
+import { metersOf } from "./_meters.ts";
+import { ProbeReport } from "./_probe_report.ts";
+import { checkTlsFiles, type TlsFiles } from "./_tls_files.ts";
 
 export type { MqttClient } from "./_client.ts";
 export { MqttError, type MqttErrorCode } from "./_errors.ts";
+export type { BrokerLimits } from "./_limits.ts";
 export type { MqttMessage } from "./_link.ts";
+export { hashPassword } from "./_password.ts";
 export type { MqttHandler } from "./_subscriptions.ts";
+export type { TlsFiles } from "./_tls_files.ts";
 
 export interface ConnectOptions {
   /** mqtt://, mqtts://, ws:// or wss:// */
@@ -27,23 +34,29 @@ export interface ConnectOptions {
   clientId: string;
   username?: string;
   password?: Secret<string>;
+  /** For mqtts:// and wss:// only; the embedded broker takes no notice of it. */
+  tls?: TlsFiles;
   log: Log;
-  /** Hears of every change; `detail` says why. */
+  metrics?: Metrics;
+  /** Hears of every change of the state or its reason; `detail` says why. */
   onState?: (state: "up" | "down", detail: string) => void;
 }
 
-export interface MqttOptions extends ConnectOptions {
+export interface MqttOptions
+  extends ConnectOptions, Pick<BrokerOptions, "usersFile" | "allows" | "limits"> {
   /** "embedded", or the address of a broker. */
   url: string;
   /** Where the embedded broker listens; port 0 takes a free one. */
   listen: { hostname: string; port: number };
+  /** Milliseconds that a broker elsewhere has to return a message when it is probed. Default 5 s. */
+  probeTimeout?: number;
 }
 
 /** The service of one site. Disposing it ends the connection, then the broker. */
 export interface MqttService extends AsyncDisposable {
   readonly client: MqttClient;
   /** The embedded broker, with its real port. */
-  readonly broker?: { readonly hostname: string; readonly port: number };
+  readonly broker?: Omit<Broker, typeof Symbol.asyncDispose>;
 }
 
 /** A client alone, as devices and simulators use it. */
@@ -52,45 +65,86 @@ export type MqttConnection = MqttClient & AsyncDisposable;
 /**
  * Opens the MQTT service. It resolves when the first attempt to connect has ended, at most 10 s; a
  * broker elsewhere that is away is no error.
- * @throws MqttError "mqtt_url", "port_busy", "listen_failed"
+ * @throws MqttError "mqtt_url", "mqtt_tls", "mqtt_users", "port_busy", "listen_failed"
  */
 export async function openMqtt(options: MqttOptions): Promise<MqttService> {
-  if (options.url !== "embedded") {
-    const client = await connectMqtt(options);
-    return { client, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
-  }
-  // The operator exists for this run only: nobody else needs it, so it is stored nowhere.
+  if (options.url !== "embedded") return await openElsewhere(options);
+  const { clientId, log, metrics, onState, usersFile, allows, limits } = options;
+  const common = { log, ...(metrics !== undefined && { metrics }) };
+  // The operator exists for this run only: nobody else needs it, so it is stored nowhere. No user of
+  // a users file can have its name.
+  const username = "$site";
   const password = new Secret(toBase64url(crypto.getRandomValues(new Uint8Array(32))));
-  const username = "operator";
   await using resources = new AsyncDisposableStack();
   const broker = resources.use(
     await startBroker({
+      ...common,
       ...options.listen,
       operator: { username, password: password.reveal() },
-      log: options.log,
+      ...(usersFile !== undefined && { usersFile }),
+      ...(allows !== undefined && { allows }),
+      ...(limits !== undefined && { limits }),
     }),
   );
   const client = resources.use(
-    await connected({ ...options, url: localBrokerUrl(broker), username, password }),
+    await connected({
+      ...common,
+      ...{ url: localBrokerUrl(broker), clientId, username, password },
+      ...(onState !== undefined && { onState }),
+    }),
   );
   if (!client.connected) {
     throw new MqttError("listen_failed", "Cannot reach the embedded broker on its own address");
   }
   const kept = resources.move();
-  const { hostname, port } = broker;
-  return { client, broker: { hostname, port }, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { client, broker, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** The service with a broker that is not ours. */
+async function openElsewhere(options: MqttOptions): Promise<MqttService> {
+  const { onState, probeTimeout } = options;
+  const url = parseBrokerUrl(options.url);
+  await using resources = new AsyncDisposableStack();
+  let isUp = false;
+  const report = resources.use(
+    new ProbeReport({
+      ...options,
+      ...(probeTimeout !== undefined && { timeout: probeTimeout }),
+      url,
+      onShortcoming: (what) => {
+        if (isUp) onState?.("up", `connected to ${url.text}; ${what}`);
+      },
+    }),
+  );
+  const client = resources.use(
+    await connected({
+      ...options,
+      url,
+      onState(state, detail) {
+        onState?.(state, detail);
+        isUp = state === "up";
+        if (isUp) report.begin();
+      },
+    }),
+  );
+  const kept = resources.move();
+  return { client, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /**
  * Connects to a broker and stays connected. It resolves when the first attempt has ended, at most
- * 10 s; look at `connected`. @throws MqttError "mqtt_url"
+ * 10 s; look at `connected`. @throws MqttError "mqtt_url", "mqtt_tls"
  */
-export function connectMqtt(options: ConnectOptions): Promise<MqttConnection> {
-  return connected({ ...options, url: parseBrokerUrl(options.url) });
+export async function connectMqtt(options: ConnectOptions): Promise<MqttConnection> {
+  return await connected({ ...options, url: parseBrokerUrl(options.url) });
 }
 
-async function connected(options: ClientOptions): Promise<ReconnectingClient> {
-  const client = new ReconnectingClient(options);
+async function connected(
+  options: Omit<ConnectOptions, "url"> & { url: BrokerUrl },
+): Promise<ReconnectingClient> {
+  checkTlsFiles(options.tls, options.url);
+  const { refused } = metersOf(options.metrics);
+  const client = new ReconnectingClient({ ...options, refused });
   await client.settled;
   return client;
 }

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { concat, utf8 } from "../../base/bytes.ts";
 import { Secret } from "../../base/secret.ts";
 import type { Log } from "../logging.ts";
+import { MetricsRegistry } from "../metrics.ts";
 import { startBroker } from "./_broker.ts";
 import { parseBrokerUrl } from "./_broker_url.ts";
 import { ReconnectingClient } from "./_client.ts";
-import { connectMqtt, type MqttMessage, type MqttOptions, openMqtt } from "./mod.ts";
+import { connectMqtt, hashPassword, type MqttMessage, type MqttOptions, openMqtt } from "./mod.ts";
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const hostname = "127.0.0.1";
@@ -247,6 +248,41 @@ Deno.test("a wrong password keeps the client down and says why", async () => {
   });
   assert.equal(client.connected, false);
   assert.match(details[0]!, /Bad username or password/);
+});
+
+Deno.test("openMqtt() hands its options to the embedded broker and its doors to the host", async () => {
+  const usersFile = await Deno.makeTempFile();
+  await using _file = { [Symbol.asyncDispose]: () => Deno.remove(usersFile) };
+  await Deno.writeTextFile(usersFile, `tool ${await hashPassword("secret")} read=#\n`);
+  const registry = new MetricsRegistry();
+  await using mqtt = await embedded({
+    usersFile,
+    allows: (id) => id !== "lamp-2",
+    limits: { clients: 1 },
+    metrics: registry.scoped("host"),
+  });
+  const url = `mqtt://${hostname}:${mqtt.broker!.port}`;
+  const states = inbox<string>();
+  await using tool = await connectMqtt({
+    ...{ url, clientId: "tool", username: "tool", password: new Secret("secret"), log },
+    onState: states.put,
+  });
+  const box = mailbox();
+  await tool.subscribe("a/#", box.handler);
+  await mqtt.client.publish("a/b", utf8("1"));
+  assert.equal(await box.take(), "a/b 1");
+  await using lamp = await connectMqtt({ url, clientId: "lamp-1", log });
+  await using stranger = await connectMqtt({ url, clientId: "lamp-2", log });
+  assert.deepEqual([lamp.connected, stranger.connected], [false, false]);
+  const text = await registry.text();
+  assert.match(text, /edgeward_mqtt_clients{role="host"} 1/);
+  for (const reason of ["full", "stranger"]) {
+    assert.match(text, new RegExp(`edgeward_mqtt_refused_total{role="host",reason="${reason}"}`));
+  }
+  await Deno.writeTextFile(usersFile, "");
+  await mqtt.broker!.reload();
+  assert.equal(await states.take(), "up");
+  assert.equal(await states.take(), "down");
 });
 
 Deno.test("publishes under way are bounded and fail when the connection ends", async () => {

@@ -1,105 +1,187 @@
-/**
- * The client against Mosquitto, a broker that we did not write, over TCP and WebSocket. Skipped where
- * Mosquitto is not installed, except in CI, where that is a failure.
- */
+/** The site's client with Mosquitto, over every way to reach it. */
 import assert from "node:assert/strict";
 import { utf8 } from "../../base/bytes.ts";
-import type { Log } from "../logging.ts";
-import { connectMqtt, type MqttMessage } from "./mod.ts";
+import { MetricsRegistry } from "../metrics.ts";
+import { isDown, optionsFor, password, stateWatch, survivesRestart } from "./_broker_checks.ts";
+import { parseBrokerUrl } from "./_broker_url.ts";
+import { ReconnectingClient } from "./_client.ts";
+import { probeBroker } from "./_probe.ts";
+import { publishPacket, RawPeer } from "./_raw_peer.ts";
+import { missing, mosquitto, protocols } from "./_real_broker.ts";
+import { log } from "./_test_broker.ts";
+import { makePki } from "./_test_pki.ts";
+import { connectMqtt, openMqtt } from "./mod.ts";
 
-const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
-const hostname = "127.0.0.1";
+const ignore = missing("mosquitto", "mosquitto_passwd", "openssl");
 
-function installed(): boolean {
-  try {
-    return new Deno.Command("mosquitto", { args: ["-h"] }).outputSync().stdout.length > 0;
-  } catch {
-    return false;
-  }
-}
+/** Each version of Deno has its own words. */
+const untrusted = /certificate/;
 
-function freePort(): number {
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.port;
-}
-
-/** Mosquitto on the given ports until disposed; it keeps nothing. */
-async function mosquitto(ports: { tcp: number; web: number }): Promise<AsyncDisposable> {
-  const config = await Deno.makeTempFile({ suffix: ".conf" });
-  const lines = [
-    "persistence false",
-    "allow_anonymous true",
-    "user root",
-    `listener ${ports.tcp} ${hostname}`,
-    `listener ${ports.web} ${hostname}`,
-    "protocol websockets",
-  ];
-  await Deno.writeTextFile(config, lines.join("\n"));
-  const command = new Deno.Command("mosquitto", {
-    args: ["-c", config],
-    stdout: "null",
-    stderr: "null",
-  });
-  const child = command.spawn();
-  const stop = async () => {
-    child.kill("SIGKILL");
-    await child.status;
-    await Deno.remove(config);
-  };
-  let stopping: Promise<void> | undefined;
-  return { [Symbol.asyncDispose]: () => stopping ??= stop() };
+async function temporaryFolder() {
+  const path = await Deno.makeTempDir({ prefix: "edgeward-mosquitto-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 Deno.test({
-  name: "the client talks to Mosquitto and survives its restart",
-  ignore: !installed() && Deno.env.get("CI") !== "true",
+  name: "the client talks to Mosquitto and survives its end, over TCP, TLS and WebSocket",
+  ignore,
   async fn(t) {
-    const ports = { tcp: freePort(), web: freePort() };
-    const urls = {
-      mqtt: `mqtt://${hostname}:${ports.tcp}`,
-      ws: `ws://${hostname}:${ports.web}/mqtt`,
-    };
-    for (const [protocol, url] of Object.entries(urls)) {
-      await t.step(protocol, async () => {
-        let onState = (_state: string) => {};
-        const state = (wanted: string) =>
-          new Promise<void>((resolve) => onState = (is) => is === wanted && resolve());
-        let onMessage = (_message: MqttMessage) => {};
-        const next = () => new Promise<MqttMessage>((resolve) => onMessage = resolve);
+    await using folder = await temporaryFolder();
+    const pki = await makePki(folder.path);
+    await using broker = await mosquitto(folder.path, { pki, password });
+    for (const protocol of protocols) {
+      await t.step(protocol, () => survivesRestart(broker, optionsFor(broker, protocol, pki)));
+    }
+  },
+});
 
-        await using first = await mosquitto(ports);
-        await using client = await connectMqtt({
-          url,
-          clientId: "edgeward-site",
-          log,
-          onState: (is) => onState(is),
-        });
-        if (!client.connected) await state("up");
-        const end = await client.subscribe("edgeward/+/up/+", (message) => onMessage(message));
-        await client.subscribe("edgeward/#", () => {});
-
-        const payload = new Uint8Array(100_000).map((_, i) => i);
-        let received = next();
-        await client.publish("edgeward/meter/up/m1", payload);
-        assert.deepEqual(await received, {
-          topic: "edgeward/meter/up/m1",
-          payload,
-          retained: false,
-        });
-
-        const down = state("down");
-        await first[Symbol.asyncDispose]();
-        await down;
-        await assert.rejects(client.publish("a", utf8("")), { code: "mqtt_down" });
-        const up = state("up");
-        await using _second = await mosquitto(ports);
-        await up;
-        received = next();
-        await client.publish("edgeward/rpc/up/x", utf8("again"), { qos: 0 });
-        assert.deepEqual((await received).payload, utf8("again"));
-        await end();
-        await client[Symbol.asyncDispose]();
+Deno.test({
+  name: "Mosquitto's refusals are reported with their reason",
+  ignore,
+  async fn(t) {
+    await using folder = await temporaryFolder();
+    const pki = await makePki(folder.path);
+    await using broker = await mosquitto(folder.path, { pki, password });
+    for (const protocol of protocols) {
+      const options = optionsFor(broker, protocol, pki);
+      await t.step(`${protocol}: no password`, async () => {
+        const { username: _u, password: _p, ...anonymous } = options;
+        await isDown(anonymous, /Not authorized/);
+      });
+      if (options.tls === undefined) continue;
+      await t.step(`${protocol}: an unknown CA`, async () => {
+        const { tls: _tls, ...without } = options;
+        await isDown(without, untrusted);
+        await isDown({ ...options, tls: { caFile: pki.stranger } }, untrusted);
+      });
+      await t.step(`${protocol}: another name`, async () => {
+        await isDown(
+          { ...options, url: options.url.replace("localhost", "127.0.0.1") },
+          untrusted,
+        );
       });
     }
+  },
+});
+
+Deno.test({
+  name: "Mosquitto gets our certificate when it asks for one",
+  ignore,
+  async fn(t) {
+    await using folder = await temporaryFolder();
+    const pki = await makePki(folder.path);
+    await using broker = await mosquitto(folder.path, { pki, password, isMutual: true });
+    for (const protocol of ["mqtts", "wss"] as const) {
+      await t.step(protocol, async () => {
+        const options = optionsFor(broker, protocol, pki);
+        const { cert: certFile, key: keyFile } = pki.client;
+        const tls = { caFile: pki.ca, certFile, keyFile };
+        await using client = await connectMqtt({ ...options, tls });
+        assert.equal(client.connected, true);
+        await isDown(options, /./);
+      });
+    }
+  },
+});
+
+Deno.test({
+  name: "two clients with one id notice each other at Mosquitto and slow down",
+  ignore,
+  async fn() {
+    await using folder = await temporaryFolder();
+    await using broker = await mosquitto(folder.path);
+    const waits: [n: number, most: number | undefined][] = [];
+    const watches = [stateWatch(), stateWatch()];
+    await using stack = new AsyncDisposableStack();
+    for (const { onState } of watches) {
+      stack.use(
+        new ReconnectingClient({
+          url: parseBrokerUrl(`mqtt://127.0.0.1:${broker.ports.mqtt}`),
+          ...{ clientId: "edgeward-site", log, onState },
+          wait(n, most) {
+            waits.push([n, most]);
+            return 20;
+          },
+        }),
+      );
+    }
+    const found = watches.map(({ until }) => until("down", /another client/));
+    assert.equal(
+      await Promise.race(found),
+      'the broker closed the connection; another client seems to use our client id "edgeward-site"',
+    );
+    await Promise.all(found);
+    // Its longest wait is minutes then.
+    assert.ok(waits.some(([n, most]) => n >= 2 && most === 300_000));
+  },
+});
+
+Deno.test({
+  name: "a retained message of Mosquitto is ignored and counted",
+  ignore,
+  async fn() {
+    await using folder = await temporaryFolder();
+    await using broker = await mosquitto(folder.path);
+    using sender = await RawPeer.login(broker.ports.mqtt, "sender");
+    await sender.send(publishPacket("edgeward/rpc/up/x", utf8("old"), { id: 1, retain: true }));
+    assert.equal((await sender.receive())?.type, 4);
+    const registry = new MetricsRegistry();
+    await using client = await connectMqtt({
+      url: `mqtt://127.0.0.1:${broker.ports.mqtt}`,
+      ...{ clientId: "edgeward-site", log, metrics: registry.scoped("host") },
+    });
+    const first = Promise.withResolvers<string>();
+    await client.subscribe("edgeward/+/up/+", ({ payload }) => {
+      first.resolve(new TextDecoder().decode(payload));
+    });
+    await client.publish("edgeward/rpc/up/x", utf8("new"));
+    assert.equal(await first.promise, "new");
+    assert.match(await registry.text(), /edgeward_mqtt_refused_total{.*reason="retained".*} 1/);
+  },
+});
+
+Deno.test({
+  name: "the probe sees what Mosquitto does and does not let through",
+  ignore,
+  async fn(t) {
+    await using folder = await temporaryFolder();
+    const acl = `${folder.path}/acl`;
+    const rules = (...lines: string[]) => Deno.writeTextFile(acl, lines.join("\n"));
+    const cases: [name: string, lines: string[], facts: [boolean, boolean, boolean]][] = [
+      ["everything", [], [true, true, true]],
+      ["a limit on messages", ["message_size_limit 20000"], [true, true, false]],
+      ["a limit on packets", ["max_packet_size 20000"], [true, true, false]],
+      ["no publishing", [`acl_file ${acl}`], [true, false, false]],
+    ];
+    await rules("topic read edgeward/#");
+    for (const [name, lines, expected] of cases) {
+      await t.step(name, async () => {
+        await using broker = await mosquitto(folder.path, { lines });
+        const facts = await probeBroker({
+          url: parseBrokerUrl(`mqtt://127.0.0.1:${broker.ports.mqtt}`),
+          ...{ clientId: "edgeward-site", timeout: 500, signal: new AbortController().signal },
+        });
+        assert.deepEqual([facts.wildcards, facts.delivers, facts.largeMessages], expected);
+      });
+    }
+  },
+});
+
+Deno.test({
+  name: "what Mosquitto falls short of is reported once, with the state",
+  ignore,
+  async fn() {
+    await using folder = await temporaryFolder();
+    await using broker = await mosquitto(folder.path, { lines: ["message_size_limit 20000"] });
+    const states = stateWatch();
+    const url = `mqtt://127.0.0.1:${broker.ports.mqtt}`;
+    await using _mqtt = await openMqtt({
+      ...{ url, clientId: "edgeward-site", log, onState: states.onState, probeTimeout: 500 },
+      listen: { hostname: "127.0.0.1", port: 0 },
+    });
+    assert.equal(
+      await states.until("up", /;/),
+      `connected to ${url}; a message of 65553 bytes does not arrive`,
+    );
   },
 });

@@ -1,64 +1,89 @@
 /**
  * Everyone the site talks to: devices, meters, fogs, gateways, witnesses, keychains. A peer is enrolled
- * with a one-time code, bound to its keys when it first opens a session with it, and revoked by an
- * operator. Codes are kept only as the psk derived from them, sealed.
+ * with a one-time code and bound to its keys when it first opens a session with it, or it comes
+ * without one and a person approves its key; it is replaced, revoked and removed by people. Codes are
+ * kept only as the psk derived from them, sealed.
+ *
+ * What a peer may become is in `_states.ts`, who waits at the door in `_applicants.ts`; here it is put
+ * on disk, with its record in the audit, before anybody hears of it.
  */
-import { sql } from "drizzle-orm";
 import type { Clock } from "../../base/clock.ts";
-import { CodedError } from "../../base/errors.ts";
 import { type Id, parseId } from "../../base/id.ts";
-import { pskFromCode } from "../../trust/session/handshake.ts";
 import type { Suite } from "../../trust/crypto.ts";
+import { fingerprint } from "../../trust/fingerprint.ts";
+import type { Applicant } from "../../trust/session/answerer.ts";
+import { pskFromCode } from "../../trust/session/handshake.ts";
 import type { Enrolment } from "../../wire/enrolment.ts";
-import type { PeerKind } from "../../wire/peer.ts";
-import type { Audit } from "../audit.ts";
-import type { Database, Migration } from "../db/mod.ts";
+import type { EventType, Severity } from "../../wire/event.ts";
+import { fingerprintText, type PeerKind } from "../../wire/peer.ts";
+import type { Audit, AuditEntry } from "../audit.ts";
+import type { Bus } from "../bus.ts";
+import type { Database } from "../db/mod.ts";
+import type { Log } from "../logging.ts";
 import type { Sealer } from "../sealing.ts";
+import { Applicants, type Recognition, type Waiting } from "./_applicants.ts";
+import { openRows, type PeerRow } from "./_rows.ts";
+import {
+  approved,
+  bound,
+  enrolled,
+  type Name,
+  type Peer,
+  removed,
+  replaced,
+  revoked,
+} from "./_states.ts";
 
-export type PeerState = "enrolled" | "approved" | "revoked";
+export { peerMigrations, type PeerRow, sealedPsk } from "./_rows.ts";
+export { type Peer, PeerError, type PeerErrorCode, type PeerState } from "./_states.ts";
+export type { Recognition, Waiting } from "./_applicants.ts";
 
-/** A row of `peers`. `noiseKey` and `signKey` are there from "approved" on. */
-export interface Peer {
-  readonly kind: PeerKind;
-  readonly id: Id;
-  readonly state: PeerState;
-  readonly noiseKey: Uint8Array | null;
-  readonly signKey: Uint8Array | null;
-  readonly psk: Uint8Array;
-  /** When an unused code stops working, Unix milliseconds. */
-  readonly codeExpires: number;
+/** How an enrolment is made: where the peer finds the site, and how long its code works. */
+export interface EnrolOptions {
+  readonly url: string;
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** 16 bytes that the device was born with; new ones unless given. */
+  readonly code?: Uint8Array;
 }
 
-export class PeerError extends CodedError<"peer_exists" | "peer_unknown" | "peer_bound"> {
-  override readonly name = "PeerError";
-}
+/** What sessions need of it. */
+export type Admission = Pick<Peers, "find" | "bind" | "apply" | "watch">;
 
+/** Each change takes the name of whoever made it for the audit: "site" unless said. */
 export interface Peers {
-  /** Makes a code for a peer that is new or has not used its last code. @throws PeerError */
-  enrol(kind: PeerKind, id: string, options: { url: string; ttl: number }): Promise<Enrolment>;
   find(kind: PeerKind, id: Id): Promise<Peer | null>;
-  /** Binds both keys to a peer and uses its code up. @throws PeerError "peer_bound" when it has keys */
+  /** Every peer, by kind and id. */
+  list(): Promise<readonly PeerRow[]>;
+  /** Who waits for a decision, the best proven first. */
+  waiting(): readonly Waiting[];
+  /** Makes a code for a peer that is new or has not used its last code. @throws PeerError */
+  enrol(kind: PeerKind, id: string, options: EnrolOptions, actor?: string): Promise<Enrolment>;
+  /** Binds keys to a peer and uses its code up. @throws PeerError "peer_bound" when it has keys */
   bind(peer: Peer, keys: { noiseKey: Uint8Array; signKey: Uint8Array }): Promise<Peer>;
+  /** Admits the key that a person has recognised. @throws PeerError */
+  approve(kind: PeerKind, id: string, by: Recognition, actor?: string): Promise<Peer>;
   /** From now on the peer is refused. @throws PeerError "peer_unknown" */
-  revoke(kind: PeerKind, id: string): Promise<void>;
+  revoke(kind: PeerKind, id: string, actor?: string): Promise<void>;
+  /** Forgets the peer, or whoever waits under its name. @throws PeerError "peer_unknown" */
+  remove(kind: PeerKind, id: string, actor?: string): Promise<void>;
+  /** The name goes to other hardware, recognised at the door. @throws PeerError */
+  replace(kind: PeerKind, id: string, by: Recognition, actor?: string): Promise<Peer>;
+  /** The name goes to whatever hardware comes with the new code. @throws PeerError */
+  replaceByCode(
+    kind: PeerKind,
+    id: string,
+    options: EnrolOptions,
+    actor?: string,
+  ): Promise<Enrolment>;
+  /** Notes that somebody asks to be let in. Returns whether the name belongs to another key. */
+  apply(kind: PeerKind, applicant: Applicant): Promise<"pending" | "conflict">;
   /** Hears of every peer that is no longer what it was, until the returned function is called. */
-  watch(listener: (kind: PeerKind, id: Id) => void): () => void;
+  watch(listener: (kind: PeerKind, id: Id, peer: Peer | null) => void): () => void;
 }
 
-export const peerMigrations: readonly Migration[] = [{
-  sql: `CREATE TABLE peers (
-    kind TEXT NOT NULL,
-    id TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('enrolled', 'approved', 'revoked')),
-    noise_key BLOB,
-    sign_key BLOB,
-    psk BLOB NOT NULL,
-    code_expires INTEGER NOT NULL,
-    enrolled_at INTEGER NOT NULL,
-    bound_at INTEGER,
-    PRIMARY KEY (kind, id)
-  ) STRICT, WITHOUT ROWID`,
-}];
+/** Newcomers that are announced in a minute: more would only be noise. */
+const announcements = { limit: 10, within: 60_000 };
 
 export function openPeers(options: {
   suite: Suite;
@@ -67,100 +92,146 @@ export function openPeers(options: {
   db: Database;
   sealer: Sealer;
   audit: Audit;
+  bus: Bus;
   clock: Clock;
+  log: Log;
 }): Peers {
-  const { suite, site, db, sealer, audit, clock } = options;
-  const watchers = new Set<(kind: PeerKind, id: Id) => void>();
-  const place = (kind: PeerKind, id: string) => ({
-    table: "peers",
-    column: "psk",
-    row: `${kind}/${id}`,
+  const { suite, site, db, audit, bus, clock, log } = options;
+  const rows = openRows(options);
+  const applicants = new Applicants({
+    clock,
+    fingerprint: (key) => fingerprintText(fingerprint(suite, "X25519", key)),
   });
+  const watchers = new Set<(kind: PeerKind, id: Id, peer: Peer | null) => void>();
+  let announced: number[] = [];
 
-  async function find(kind: PeerKind, id: Id): Promise<Peer | null> {
-    const [row] = await db.read((q) =>
-      q.all<Row>(sql`SELECT state, noise_key, sign_key, psk, code_expires FROM peers
-        WHERE kind = ${kind} AND id = ${id}`)
-    );
-    if (row === undefined) return null;
-    return {
-      kind,
-      id,
-      state: row.state,
-      noiseKey: bytesOrNull(row.noise_key),
-      signKey: bytesOrNull(row.sign_key),
-      psk: sealer.open(place(kind, id), new Uint8Array(row.psk)),
-      codeExpires: row.code_expires,
-    };
+  /** Turns a peer into what `next` says: on disk together with its record, then for all to hear. */
+  async function change<P extends Peer | null>(
+    name: Name,
+    next: (peer: Peer | null) => P,
+    entry: Omit<AuditEntry, "subject">,
+  ): Promise<P> {
+    const peer = await db.write(async (tx) => {
+      const peer = next(await rows.find(tx, name));
+      await rows.put(tx, name, peer);
+      const detail = { kind: name.kind, ...entry.detail };
+      await audit.append(tx, { ...entry, subject: name.id, detail });
+      return peer;
+    });
+    for (const watcher of watchers) {
+      try {
+        watcher(name.kind, name.id, peer);
+      } catch (error) {
+        log.error("a session did not hear of a change", { peer: name.id, error });
+      }
+    }
+    return peer;
+  }
+
+  function say(type: EventType, { kind, id }: Name, severity: Severity = "info"): void {
+    bus.emit({ type, severity, subject: id, detail: { kind } });
+  }
+
+  async function enrol(
+    name: Name,
+    { url, ttl, code = suite.randomBytes(16) }: EnrolOptions,
+    next: (peer: Peer | null, code: { psk: Uint8Array; expires: number }) => Peer,
+    entry: Omit<AuditEntry, "subject">,
+  ): Promise<Enrolment> {
+    const expires = clock() + ttl;
+    const psk = pskFromCode(suite, code, { site, device: name.id });
+    await change(name, (peer) => next(peer, { psk, expires }), entry);
+    return { code, site, url, noiseKey: options.noiseKey, expires };
   }
 
   return {
-    find,
+    find: (kind, id) => db.read((q) => rows.find(q, { kind, id })),
+    list: () => db.read((q) => rows.list(q)),
+    waiting: () => applicants.list(),
 
-    async enrol(kind, text, { url, ttl }) {
-      const id = parseId(text);
-      const code = suite.randomBytes(16);
-      const expires = clock() + ttl;
-      const psk = sealer.seal(place(kind, id), pskFromCode(suite, code, { site, device: id }));
-      await db.write(async (tx) => {
-        const { rowsAffected } = await tx.run(sql`
-          INSERT INTO peers (kind, id, state, psk, code_expires, enrolled_at)
-          VALUES (${kind}, ${id}, 'enrolled', ${psk}, ${expires}, ${clock()})
-          ON CONFLICT (kind, id) DO UPDATE SET psk = excluded.psk,
-            code_expires = excluded.code_expires, enrolled_at = excluded.enrolled_at
-          WHERE state = 'enrolled'`);
-        if (rowsAffected === 0) {
-          throw new PeerError("peer_exists", `Cannot enrol the ${kind} "${id}": it is enrolled`, {
-            hint: "choose another id, or revoke and remove the old one first",
-          });
-        }
-        await audit.append(tx, {
-          type: "peer.enrolled",
-          actor: "site",
-          subject: id,
-          detail: { kind },
-        });
-      });
-      for (const watcher of watchers) watcher(kind, id);
-      return { code, site, url, noiseKey: options.noiseKey, expires };
+    async enrol(kind, text, options, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      const next = (peer: Peer | null, code: { psk: Uint8Array; expires: number }) =>
+        enrolled(peer, name, code);
+      return await enrol(name, options, next, { type: "peer.enrolled", actor });
     },
 
-    async bind(peer, { noiseKey, signKey }) {
-      await db.write(async (tx) => {
-        const { rowsAffected } = await tx.run(sql`
-          UPDATE peers SET state = 'approved', noise_key = ${noiseKey}, sign_key = ${signKey},
-            bound_at = ${clock()}
-          WHERE kind = ${peer.kind} AND id = ${peer.id} AND state = 'enrolled'`);
-        if (rowsAffected === 0) {
-          throw new PeerError("peer_bound", `Cannot bind the ${peer.kind}: its code was used`);
-        }
-        await audit.append(tx, {
-          type: "device.approved",
-          actor: peer.id,
-          subject: peer.id,
-          detail: { kind: peer.kind, by: "code" },
-        });
+    async bind({ kind, id, state }, keys) {
+      const name = { kind, id };
+      const byCode = state === "enrolled";
+      const peer = await change(name, (peer) => bound(peer, name, keys), {
+        ...(byCode ? { type: "device.approved", detail: { by: "code" } } : { type: "peer.bound" }),
+        actor: id,
       });
-      return { ...peer, state: "approved", noiseKey, signKey };
+      applicants.forget(name);
+      if (byCode) say("device.approved", name);
+      return peer;
     },
 
-    async revoke(kind, text) {
-      const id = parseId(text);
-      await db.write(async (tx) => {
-        const { rowsAffected } = await tx.run(
-          sql`UPDATE peers SET state = 'revoked' WHERE kind = ${kind} AND id = ${id}`,
-        );
-        if (rowsAffected === 0) {
-          throw new PeerError("peer_unknown", `Cannot revoke the ${kind} "${id}": it is unknown`);
-        }
-        await audit.append(tx, {
-          type: "device.revoked",
-          actor: "site",
-          subject: id,
-          detail: { kind },
-        });
+    async approve(kind, text, by, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      const { key } = applicants.recognise(name, by);
+      const peer = await change(name, (peer) => approved(peer, name, key), {
+        ...{ type: "device.approved", actor },
+        detail: { by: Object.keys(by)[0]! },
       });
-      for (const watcher of watchers) watcher(kind, id);
+      applicants.forget(name);
+      say("device.approved", name);
+      return peer;
+    },
+
+    async revoke(kind, text, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      await change(name, (peer) => revoked(peer, name), { type: "device.revoked", actor });
+      say("device.revoked", name, "warning");
+    },
+
+    async remove(kind, text, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      const waited = applicants.of(name).length > 0;
+      if (!waited || await db.read((q) => rows.find(q, name)) !== null) {
+        await change(name, (peer) => removed(peer, name), { type: "device.removed", actor });
+        say("device.removed", name);
+      }
+      applicants.forget(name);
+    },
+
+    async replace(kind, text, by, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      const { key, proof } = applicants.recognise(name, by);
+      const hardware = { noiseKey: key, holdsCode: proof === "code" };
+      const peer = await change(name, (peer) => replaced(peer, name, hardware), {
+        ...{ type: "device.replaced", actor },
+        detail: { by: Object.keys(by)[0]! },
+      });
+      applicants.forget(name);
+      say("device.replaced", name, "warning");
+      return peer;
+    },
+
+    async replaceByCode(kind, text, options, actor = "site") {
+      const name = { kind, id: parseId(text) };
+      const next = (peer: Peer | null, code: { psk: Uint8Array; expires: number }) =>
+        replaced(peer, name, code);
+      const entry = { type: "device.replaced", actor, detail: { by: "code" } };
+      const enrolment = await enrol(name, options, next, entry);
+      say("device.replaced", name, "warning");
+      return enrolment;
+    },
+
+    async apply(kind, applicant) {
+      const name = { kind, id: applicant.device };
+      const isNew = applicants.note(kind, applicant);
+      const peer = await db.read((q) => rows.find(q, name));
+      const outcome = peer?.state === "approved" ? "conflict" : "pending";
+      const now = clock();
+      announced = announced.filter((t) => now - t < announcements.within);
+      if (isNew && applicant.proof !== "none" && announced.length < announcements.limit) {
+        announced.push(now);
+        if (outcome === "pending") say("device.pending", name);
+        else say("device.conflict", name, "warning");
+      }
+      return outcome;
     },
 
     watch(listener) {
@@ -168,16 +239,4 @@ export function openPeers(options: {
       return () => watchers.delete(listener);
     },
   };
-}
-
-interface Row {
-  readonly state: PeerState;
-  readonly noise_key: ArrayBuffer | null;
-  readonly sign_key: ArrayBuffer | null;
-  readonly psk: ArrayBuffer;
-  readonly code_expires: number;
-}
-
-function bytesOrNull(value: ArrayBuffer | null): Uint8Array | null {
-  return value === null ? null : new Uint8Array(value);
 }

@@ -3,39 +3,14 @@ import assert from "node:assert/strict";
 import { sql } from "drizzle-orm";
 import { toBase64url, toHex, utf8 } from "../../base/bytes.ts";
 import type { Id } from "../../base/id.ts";
-import { Secret } from "../../base/secret.ts";
 import { pskFromCode } from "../../trust/session/handshake.ts";
-import { auditMigrations, auditOf } from "../audit.ts";
-import { nativeSuite } from "../crypto_native.ts";
-import { type OpenDatabase, openDatabase } from "../db/mod.ts";
-import { sealerOf } from "../sealing.ts";
-import { openPeers, type Peer, peerMigrations, type Peers } from "./mod.ts";
+import type { Enrolment } from "../../wire/enrolment.ts";
+import type { Peer, Peers } from "./mod.ts";
+import { keys, noiseKey, openTestPeers, site, suite, type TestPeers, url } from "./_test_peers.ts";
 
-const suite = nativeSuite();
-const site = "kiosk-7" as Id;
-const url = "mqtt://127.0.0.1";
-const noiseKey = suite.randomBytes(32);
-const keys = () => ({ noiseKey: suite.randomBytes(32), signKey: suite.randomBytes(32) });
-
-interface Test {
-  readonly peers: Peers;
-  readonly db: OpenDatabase;
-  readonly folder: string;
-}
-
-async function withPeers(use: (test: Test) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await using db = await openDatabase({ path: `${folder}/site.db` });
-    await db.migrate("core", [...auditMigrations, ...peerMigrations]);
-    const clock = () => 1_000;
-    const sealer = sealerOf(suite, new Secret(suite.randomBytes(32)));
-    const audit = auditOf("core", clock);
-    const peers = openPeers({ suite, site, noiseKey, db, sealer, audit, clock });
-    await use({ peers, db, folder });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+async function withPeers(use: (test: TestPeers) => Promise<void>): Promise<void> {
+  await using test = await openTestPeers();
+  await use(test);
 }
 
 const enrol = (peers: Peers, id = "m-1") => peers.enrol("meter", id, { url, ttl: 500 });
@@ -164,15 +139,19 @@ Deno.test("Peers records what happened in the audit, and nothing when nothing di
 Deno.test("a code, and the psk that follows from it, is never in a file of the database", async () => {
   await withPeers(async ({ peers, db, folder }) => {
     const secrets: Uint8Array[] = [];
-    for (const id of ["a", "b", "b", "c"]) {
-      const { code } = await enrol(peers, id);
+    const keep = (id: string, { code }: Enrolment) => {
       const psk = pskFromCode(suite, code, { site, device: id });
       for (const secret of [code, psk]) {
         secrets.push(secret, utf8(toHex(secret)), utf8(toBase64url(secret)));
       }
-    }
+    };
+    for (const id of ["a", "b", "b", "c"]) keep(id, await enrol(peers, id));
     await peers.bind((await find(peers, "a"))!, keys());
     await peers.revoke("meter", "c");
+    keep("a", await peers.replaceByCode("meter", "a", { url, ttl: 500 }));
+    const own = { url, ttl: 500, code: suite.randomBytes(16) };
+    keep("d", await peers.enrol("meter", "d", own));
+    await peers.remove("meter", "d");
     const search = () => {
       const text = ["site.db", "site.db-wal", "site.db-shm"]
         .map((name) => latin(contents(`${folder}/${name}`))).join("");

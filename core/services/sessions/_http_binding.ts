@@ -22,6 +22,9 @@ export function serveHttp(router: RoleRouter, responder: Responder): void {
       return new Response(reply.slice(), { headers: { "content-type": octets } });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
+      if (error.code === "pending") {
+        return new Response(null, { status: 202, headers: { "retry-after": "30" } });
+      }
       return problem(403, "session_refused", "The site does not take this message.");
     }
   });
@@ -56,8 +59,13 @@ export function httpTransport(remote: Remote, purpose: Purpose): Transport {
       }
       if (response.status === 200) return receive(body);
       if (response.status === 403) {
-        throw new ChannelError("refused", `The site "${remote.site}" refuses the session`, {
+        throw new ChannelError("refused", `Refused by ${named(remote)}`, {
           hint: "is this peer enrolled there, with this key and code? the site's log says why",
+        });
+      }
+      if (response.status === 202) {
+        throw new ChannelError("pending", `Not approved yet by ${named(remote)}`, {
+          hint: "at the site: `edgeward peers list`, then `edgeward peers approve`",
         });
       }
       if (response.status !== 204) throw unreachable(remote, `status ${response.status}`);
@@ -71,8 +79,12 @@ export function httpTransport(remote: Remote, purpose: Purpose): Transport {
 
 function unreachable(remote: Remote, cause: unknown): ChannelError {
   const { origin } = new URL(remote.url);
-  return new ChannelError("unreachable", `Cannot reach the site "${remote.site}" at ${origin}`, {
+  return new ChannelError("unreachable", `Cannot reach ${named(remote)} at ${origin}`, {
     hint: "is it running, and is the address right?",
     cause,
   });
+}
+
+function named({ site }: Remote): string {
+  return site === "" ? "the site" : `the site "${site}"`;
 }

@@ -31,6 +31,10 @@ export async function serveMqtt(
       if (!(error instanceof CodedError)) log.error("a session message failed", { device, error });
     }
   };
+  responder.onPush((device, frame) => {
+    const sent = mqtt.publish(sessionTopics(responder.purpose, device).down, frame);
+    sent.catch((error) => log.debug("message 2 not sent: the device will ask again", { error }));
+  });
   const handler = (message: MqttMessage) => void take(message);
   const undo = [await mqtt.subscribe(connect, handler), await mqtt.subscribe(up, handler)];
   return async () => {

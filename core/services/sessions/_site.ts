@@ -10,7 +10,7 @@ import { pskFromCode } from "../../trust/session/handshake.ts";
 import { nativeSuite } from "../crypto_native.ts";
 import type { Log } from "../logging.ts";
 import { MetricsRegistry } from "../metrics.ts";
-import { type Peer, PeerError, type Peers } from "../peers/mod.ts";
+import { type Admission, type Peer, PeerError } from "../peers/mod.ts";
 import { type Caller, type Channel, SessionChannel, type Transport } from "./_channel.ts";
 import { type Handler, Responder } from "./_responder.ts";
 
@@ -79,7 +79,7 @@ export class FakeSite {
       staticKey: suite.x25519.keyPair(),
       signKey: suite.ed25519.signer().publicKey,
       purpose: "meter",
-      clock: this.#clock,
+      monotonic: this.#clock,
       log,
       ...caller,
     }, transport);
@@ -94,30 +94,29 @@ export class FakeSite {
       handler: this.#handler,
       peers: this.peers,
       clock: this.#clock,
+      monotonic: this.#clock,
       log,
       metrics: this.#metrics.scoped("fog-aggregator"),
     });
   }
 }
 
+type Watcher = (kind: Peer["kind"], id: Id, peer: Peer | null) => void;
+
 /** Rows of peers in memory; `beforeFind` is awaited by everyone who looks one up. */
-export class MemoryPeers implements Peers {
+export class MemoryPeers implements Admission {
   readonly #rows = new Map<Id, Peer>();
-  readonly #watchers = new Set<(kind: Peer["kind"], id: Id) => void>();
+  readonly #watchers = new Set<Watcher>();
   beforeFind: Promise<void> = Promise.resolve();
 
   put(peer: Peer): void {
     this.#rows.set(peer.id, peer);
   }
 
-  enrol(): never {
-    throw new Error("Not used here");
-  }
-
   async find(_kind: Peer["kind"], id: Id): Promise<Peer | null> {
-    const row = this.#rows.get(id) ?? null;
+    const row = this.#rows.get(id);
     await this.beforeFind;
-    return row;
+    return row === undefined ? null : { ...row };
   }
 
   bind(peer: Peer, keys: { noiseKey: Uint8Array; signKey: Uint8Array }): Promise<Peer> {
@@ -129,14 +128,19 @@ export class MemoryPeers implements Peers {
     return Promise.resolve(bound);
   }
 
+  apply(): Promise<"pending"> {
+    return Promise.resolve("pending");
+  }
+
   revoke(kind: Peer["kind"], text: string): Promise<void> {
     const id = parseId(text);
-    this.#rows.set(id, { ...this.#rows.get(id)!, state: "revoked" });
-    for (const watcher of this.#watchers) watcher(kind, id);
+    const revoked: Peer = { ...this.#rows.get(id)!, state: "revoked" };
+    this.#rows.set(id, revoked);
+    for (const watcher of this.#watchers) watcher(kind, id, revoked);
     return Promise.resolve();
   }
 
-  watch(watcher: (kind: Peer["kind"], id: Id) => void): () => void {
+  watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }

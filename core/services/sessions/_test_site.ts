@@ -6,8 +6,9 @@ import { decodeFrame } from "../../trust/session/frame.ts";
 import { Initiator, pskFromCode } from "../../trust/session/handshake.ts";
 import type { Hello } from "../../trust/session/hello.ts";
 import type { Session } from "../../trust/session/session.ts";
-import { decodeMessage, encodeMessage, type Message } from "../../wire/call.ts";
+import { decodeMessage, encodeMessage, type Message } from "../../trust/session/call.ts";
 import { auditMigrations, auditOf } from "../audit.ts";
+import { EventBus } from "../bus.ts";
 import { nativeSuite } from "../crypto_native.ts";
 import { openDatabase } from "../db/mod.ts";
 import { MetricsRegistry } from "../metrics.ts";
@@ -34,6 +35,8 @@ export async function openTestSite(clock: Clock = () => 0) {
     ...{ suite, db, clock, site: siteId, noiseKey: staticKey.publicKey },
     sealer: sealerOf(suite, new Secret(suite.randomBytes(32))),
     audit: auditOf("core", clock),
+    bus: new EventBus({ clock, log }).scoped("core"),
+    log,
   });
   const metrics = new MetricsRegistry();
   const kept = stack.move();
@@ -59,7 +62,8 @@ export async function openTestSite(clock: Clock = () => 0) {
     },
     responder(handler: Handler, options: Partial<ResponderOptions> = {}): Responder {
       return new Responder({
-        ...{ suite, site: siteId, staticKey, purpose: "meter", handler, peers, clock, log },
+        ...{ suite, site: siteId, staticKey, purpose: "meter", handler, peers, log },
+        ...{ clock, monotonic: clock },
         metrics: metrics.scoped("test"),
         ...options,
       });

@@ -142,7 +142,7 @@ Deno.test("call() loses no call that is under way when its session reaches its a
     await using channel = site.channel(line, site.enrol());
     await channel.call(utf8("before"));
     silent = true;
-    const waiting = channel.call(utf8("under way"));
+    const waiting = channel.call(utf8("under way"), { within: 9 * day });
     await new Promise((resolve) => setTimeout(resolve, 10));
     [silent, days] = [false, 8];
     assert.equal(text(await channel.call(utf8("a week later"))), "a week later");

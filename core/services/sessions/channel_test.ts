@@ -232,9 +232,9 @@ Deno.test("call() ends at once when the channel is closed, and nothing is sent a
     const waiting = assert.rejects(channel.call(utf8("under way")), { code: "channel_closed" });
     await new Promise((resolve) => setTimeout(resolve, 10));
     sent.length = 0;
+    const closing = channel[Symbol.asyncDispose]();
     const late = assert.rejects(channel.call(utf8("a secret")), { code: "channel_closed" });
-    await channel[Symbol.asyncDispose]();
-    await Promise.all([waiting, late]);
+    await Promise.all([closing, waiting, late]);
     await assert.rejects(channel.call(utf8("too late")), { code: "channel_closed" });
     // least of all under a key that has been wiped
     assert.deepEqual(sent, []);

@@ -6,25 +6,34 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Id } from "../../base/id.ts";
 import type { KeyPair, Suite } from "../../trust/crypto.ts";
+import { fingerprint } from "../../trust/fingerprint.ts";
 import type { Purpose } from "../../trust/session/hello.ts";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
 import type { MqttClient } from "../mqtt/mod.ts";
-import type { Peers } from "../peers/mod.ts";
+import type { Admission, Peer } from "../peers/mod.ts";
 import type { RoleRouter } from "../http/mod.ts";
 import { dial } from "./_dialer.ts";
 import { serveHttp } from "./_http_binding.ts";
 import { serveMqtt } from "./_mqtt_binding.ts";
+import type { RunOnce } from "./_run_once.ts";
 import { type Handler, Responder } from "./_responder.ts";
 import { type Caller, type Channel, Refusal, type Remote } from "./_channel.ts";
 
 export { type Caller, type Channel, dial, type Handler, Refusal, type Remote, Responder };
 export { ChannelError, type ChannelErrorCode } from "./_channel.ts";
+export { openRunOnce, runOnceMigrations } from "./_run_once.ts";
 
 /** A role's sessions. */
 export interface Sessions {
   /** Answers calls of peers that open sessions of this purpose, over what the role needs. */
   serve(purpose: Purpose, handler: Handler): Promise<void>;
+  /**
+   * Gives the result of a peer's call that must not happen twice: its effect happens now, unless it has
+   * happened before. @param id 16 random bytes that the peer repeats with every attempt
+   * @throws Refusal "outcome_unknown" when it had begun before and nobody saw its end
+   */
+  once(peer: Peer, id: Uint8Array, effect: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** A way to call a site; the handshake happens at the first call. */
   dial(remote: Remote, purpose: Purpose): Channel;
 }
@@ -35,7 +44,8 @@ export function sessionsOf(role: {
   site: Id;
   staticKey: KeyPair;
   signKey: Uint8Array;
-  peers: Peers;
+  peers: Admission;
+  runOnce: RunOnce;
   clock: Clock;
   log: Log;
   metrics: Metrics;
@@ -51,6 +61,10 @@ export function sessionsOf(role: {
       if (role.mqtt !== undefined) {
         role.defer(await serveMqtt(role.mqtt, responder, role));
       }
+    },
+    once({ noiseKey }, id, effect) {
+      const caller = fingerprint(role.suite, "X25519", noiseKey!);
+      return role.runOnce.run({ caller, id }, effect);
     },
     dial(remote, purpose) {
       const channel = dial(remote, { ...role, device: role.site, purpose });

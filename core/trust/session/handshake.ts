@@ -10,7 +10,7 @@ import type { KeyPair, Suite } from "../crypto.ts";
 import { encodeFrame, type Frame, FrameType } from "./frame.ts";
 import { encodeOpening, encodePrologue, type Hello, type Opening } from "./hello.ts";
 import { hkdf } from "../hkdf.ts";
-import { Handshake } from "./noise.ts";
+import { Handshake, NoiseError } from "./noise.ts";
 import { Session } from "./session.ts";
 
 const protocol = "Noise_IKpsk1_25519_ChaChaPoly_SHA256";
@@ -31,6 +31,30 @@ export function pskFromCode(
 
 export class HandshakeError extends CodedError<"refused"> {
   override readonly name = "HandshakeError";
+}
+
+/** A handshake payload did not open, so that the static key before it is only somebody's claim. */
+export class UnprovenError extends NoiseError {
+  readonly claimedKey: Uint8Array;
+
+  constructor(claimedKey: Uint8Array, cause: unknown) {
+    super("payload_forged", "Cannot open the handshake payload: another psk, or altered", {
+      cause,
+    });
+    this.claimedKey = claimedKey;
+  }
+}
+
+/** Reads a message whose payload proves the static key that it carries. @throws UnprovenError */
+export function readProof(handshake: Handshake, message: Uint8Array): Uint8Array {
+  try {
+    return handshake.readMessage(message);
+  } catch (error) {
+    const { remoteStatic } = handshake;
+    const unproven = error instanceof NoiseError && error.code === "payload_forged";
+    if (!unproven || remoteStatic === undefined) throw error;
+    throw new UnprovenError(remoteStatic, error);
+  }
 }
 
 /** The device's side. One initiator makes one attempt; repeat message 1, or make a new one. */
@@ -82,7 +106,7 @@ export class Initiator {
  * The gateway's side: answers message 1. The session is worth nothing until its first frame opens.
  * Only the psk holder who owns `remoteStatic` can have written a message 1 that opens, but it may be
  * an old one, repeated.
- * @throws NoiseError "static_forged", "payload_forged" (a wrong psk shows as this), "malformed";
+ * @throws UnprovenError when the psk is another one; NoiseError "static_forged", "malformed";
  * CryptoError "low_order"
  */
 export function respond(
@@ -95,7 +119,7 @@ export function respond(
     prologue: opening.prologue,
     ...options,
   });
-  const payload = handshake.readMessage(opening.noiseMessage);
+  const payload = readProof(handshake, opening.noiseMessage);
   if (payload.length !== 0) {
     throw new HandshakeError("refused", "Cannot answer the handshake: unexpected payload");
   }

@@ -5,7 +5,7 @@
  * What it promises is what the pattern promises (rev 34 §7.7): the product uses IKpsk1 and XXpsk3.
  * It does no I/O, keeps no clock, and is used up by one handshake.
  */
-import { concat, utf8, viewOf } from "../../base/bytes.ts";
+import { concat, utf8 } from "../../base/bytes.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Aead, KeyPair, Suite } from "../crypto.ts";
 
@@ -24,6 +24,9 @@ const patterns: Readonly<Record<string, Pattern>> = {
   XX: { knowsResponder: false, messages: [["e"], ["e", "ee", "s", "es"], ["s", "se"]] },
   IK: { knowsResponder: true, messages: [["e", "es", "s", "ss"], ["e", "ee", "se"]] },
 };
+
+const lastNonce = new Uint8Array(12).fill(0xff, 4);
+const nothing = new Uint8Array(0);
 
 export type NoiseErrorCode =
   | "malformed" // too short, too long, or a message out of turn
@@ -51,6 +54,7 @@ export class Handshake {
   readonly #pattern: readonly (readonly Token[])[];
   readonly #initiator: boolean;
   readonly #psk: Uint8Array | undefined;
+  readonly #usesPsk: boolean;
   readonly #static: KeyPair | undefined;
   #ephemeral: KeyPair | undefined;
   #remoteStatic: Uint8Array | undefined;
@@ -78,8 +82,8 @@ export class Handshake {
     this.#ephemeral = options.ephemeralKey;
     this.#remoteStatic = options.remoteStatic;
     this.#psk = options.psk;
-    const usesPsk = messages.some((tokens) => tokens.includes("psk"));
-    if (usesPsk && options.psk?.length !== 32) {
+    this.#usesPsk = messages.some((tokens) => tokens.includes("psk"));
+    if (this.#usesPsk && options.psk?.length !== 32) {
       throw new NoiseError("malformed", "Cannot begin the handshake: a 32-byte psk is needed");
     }
     this.#state = new SymmetricState(suite, protocol, cipher);
@@ -185,7 +189,7 @@ export class Handshake {
 
   #mixEphemeral(publicKey: Uint8Array): void {
     this.#state.mixHash(publicKey);
-    if (this.#psk !== undefined) this.#state.mixKey(publicKey); // §9.2
+    if (this.#usesPsk) this.#state.mixKey(publicKey); // §9.2
   }
 
   #mix(token: Exclude<Token, "e" | "s">): void {
@@ -267,19 +271,14 @@ class SymmetricState {
   }
 
   split(): [Uint8Array, Uint8Array] {
-    const [first, second] = this.#hkdf(new Uint8Array(0), 2);
+    const [first, second] = this.#hkdf(nothing, 2);
     return [first!, second!];
   }
 
-  /** Rev 34 §4.3 HKDF: two or three outputs of 32 bytes. */
+  /** Rev 34 §4.3 HKDF: two or three outputs of 32 bytes; it is RFC 5869 with an empty info. */
   #hkdf(material: Uint8Array, outputs: 2 | 3): Uint8Array[] {
-    const temporary = this.#suite.hmacSha256(this.#chainingKey, material);
-    const blocks: Uint8Array[] = [];
-    for (let i = 1; i <= outputs; i++) {
-      const previous = blocks[i - 2] ?? new Uint8Array(0);
-      blocks.push(this.#suite.hmacSha256(temporary, concat(previous, Uint8Array.of(i))));
-    }
-    return blocks;
+    const okm = this.#suite.hkdfSha256(material, this.#chainingKey, nothing, 32 * outputs);
+    return [okm.subarray(0, 32), okm.subarray(32, 64), okm.subarray(64)];
   }
 }
 
@@ -295,22 +294,23 @@ export interface NoiseCipher {
 
 /** Binds a Suite's AEAD to Noise: n is little-endian for ChaChaPoly, big-endian for AESGCM. */
 export function noiseCipher(suite: Suite, name: CipherName): NoiseCipher {
-  const littleEndian = name === "ChaChaPoly";
-  const aead: Aead = littleEndian ? suite.chacha20poly1305 : suite.aes256gcm;
+  const aead: Aead = name === "ChaChaPoly" ? suite.chacha20poly1305 : suite.aes256gcm;
+  const [first, step] = name === "ChaChaPoly" ? [4, 1] : [11, -1];
+  // one for all messages, since a new one each is 4 % of a frame: an AEAD keeps no argument
+  const nonce = new Uint8Array(12);
   function nonceOf(n: number): Uint8Array {
-    const nonce = new Uint8Array(12);
-    const view = viewOf(nonce);
-    const high = Math.floor(n / 2 ** 32);
-    view.setUint32(littleEndian ? 4 : 8, n >>> 0, littleEndian);
-    view.setUint32(littleEndian ? 8 : 4, high, littleEndian);
+    for (let i = 0, at = first; i < 8; i++, at += step, n = Math.floor(n / 256)) nonce[at] = n;
     return nonce;
   }
-  const lastNonce = new Uint8Array(12).fill(0xff, 4);
-  const empty = new Uint8Array(0);
   return {
     seal: (key, n, ad, plaintext) => aead.seal(key, nonceOf(n), ad, plaintext),
     open: (key, n, ad, text) => aead.open(key, nonceOf(n), ad, text),
-    rekey: (key) => aead.seal(key, lastNonce, empty, new Uint8Array(32)).slice(0, 32),
+    rekey(key) {
+      const sealed = aead.seal(key, lastNonce, nothing, new Uint8Array(32));
+      const next = sealed.slice(0, 32);
+      sealed.fill(0);
+      return next;
+    },
   };
 }
 

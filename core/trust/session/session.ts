@@ -9,7 +9,7 @@ import { concat, equalBytes, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Suite } from "../crypto.ts";
-import { encodeHeader, type Frame, FrameType } from "./frame.ts";
+import { encodeHeader, type Frame, FrameType, writeSeq } from "./frame.ts";
 import { type HandshakeResult, type NoiseCipher, noiseCipher } from "./noise.ts";
 
 export type SessionErrorCode =
@@ -33,6 +33,8 @@ export interface Opened {
 /** How many frames back a late one may be, and how many answers a responder keeps. */
 export const windowSize = 64;
 
+const idLabel = utf8("edgeward/session");
+
 /** A key generation is 2^16 sequence numbers long, and 24 hours at the most. */
 const generationLength = 2 ** 16;
 const generationAge = 24 * 60 * 60 * 1000;
@@ -52,9 +54,9 @@ export class Session {
   constructor(suite: Suite, result: HandshakeResult, clock: Clock) {
     this.#clock = clock;
     this.#began = clock();
-    this.id = suite.sha256(concat(utf8("edgeward/session"), result.hash)).slice(0, 8);
+    this.id = suite.sha256(concat(idLabel, result.hash)).slice(0, 8);
     const cipher = noiseCipher(suite, "ChaChaPoly");
-    this.#sender = new Sender(cipher, result.sendKey, clock);
+    this.#sender = new Sender(cipher, result.sendKey, { session: this.id, clock });
     this.#receiver = new Receiver(cipher, result.receiveKey);
   }
 
@@ -63,10 +65,18 @@ export class Session {
     return this.#sender.seq;
   }
 
+  /**
+   * Whether the keys are due for renewal by age: the next frame skips numbers, and what is still under
+   * way falls out of the other side's window.
+   */
+  get renewsNext(): boolean {
+    return this.#sender.isOld;
+  }
+
   /** Seals the next data frame. @throws SessionError "exhausted" */
   seal(plaintext: Uint8Array): Uint8Array {
     this.#live();
-    return this.#sender.seal(this.id, plaintext);
+    return this.#sender.seal(plaintext);
   }
 
   /** Opens a data frame of this session. @throws SessionError */
@@ -95,20 +105,31 @@ export class Session {
 class Sender {
   readonly #cipher: NoiseCipher;
   #key: Uint8Array;
+  /** Of the latest frame: all but its sequence number is the same in each. */
+  readonly #header: Uint8Array;
   readonly #clock: Clock;
   #generation = 0;
   #generationBegan: number;
   seq = 0;
 
-  constructor(cipher: NoiseCipher, key: Uint8Array, clock: Clock) {
+  constructor(
+    cipher: NoiseCipher,
+    key: Uint8Array,
+    options: { session: Uint8Array; clock: Clock },
+  ) {
     this.#cipher = cipher;
     this.#key = key;
-    this.#clock = clock;
-    this.#generationBegan = clock();
+    this.#header = encodeHeader(FrameType.data, options.session, 0);
+    this.#clock = options.clock;
+    this.#generationBegan = options.clock();
   }
 
-  seal(session: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    if (this.#clock() - this.#generationBegan > generationAge) {
+  get isOld(): boolean {
+    return this.#clock() - this.#generationBegan > generationAge;
+  }
+
+  seal(plaintext: Uint8Array): Uint8Array {
+    if (this.isOld) {
       // rekeying by age skips to the first number of the next generation
       this.seq = Math.max(this.seq, (this.#generation + 1) * generationLength);
     }
@@ -122,8 +143,11 @@ class Sender {
       this.#generation++;
       this.#generationBegan = this.#clock();
     }
-    const header = encodeHeader(FrameType.data, session, this.seq);
-    return concat(header, this.#cipher.seal(this.#key, this.seq++, header, plaintext));
+    writeSeq(this.#header, this.seq);
+    return concat(
+      this.#header,
+      this.#cipher.seal(this.#key, this.seq++, this.#header, plaintext),
+    );
   }
 
   wipe(): void {
@@ -139,9 +163,10 @@ class Receiver {
   #generation = 0;
   /** The highest sequence number that verified, −1 before the first. */
   #top = -1;
-  /** Per slot `seq % 64`: which sequence number verified there, and its tag. */
-  readonly #seen = new Float64Array(windowSize).fill(-1);
-  readonly #tags = new Uint8Array(windowSize * 16);
+  /** Per slot `seq % 64`: which sequence number verified there. */
+  readonly #seen: number[] = [];
+  /** And its tag. Made with the first frame: many a session that a handshake leaves never has one. */
+  #tags: Uint8Array | undefined;
 
   constructor(cipher: NoiseCipher, key: Uint8Array) {
     this.#cipher = cipher;
@@ -161,6 +186,7 @@ class Receiver {
     }
     const slot = seq % windowSize;
     const tag = body.subarray(body.length - 16);
+    this.#tags ??= new Uint8Array(windowSize * 16);
     if (this.#seen[slot] === seq) {
       // one key, one nonce: an equal tag that verifies means equal bytes
       if (!equalBytes(tag, this.#tags.subarray(slot * 16, slot * 16 + 16))) {

@@ -3,8 +3,10 @@
  * answer names the call by its sequence number. `rpc` sessions carry JSON-RPC instead, whose first
  * byte is `{`.
  */
-import { concat, utf8, viewOf } from "../base/bytes.ts";
-import { CodedError } from "../base/errors.ts";
+import { concat, utf8, viewOf } from "../../base/bytes.ts";
+import { CodedError } from "../../base/errors.ts";
+import type { Session } from "./session.ts";
+import { decodeCbor, encodeCbor, MapReader } from "../cbor.ts";
 
 /** Kinds: 1 call, 2 answer, 3 refusal, 4 enrolment (a call to the session layer itself). */
 export type Message =
@@ -28,6 +30,15 @@ export function encodeMessage(message: Message): Uint8Array {
   return concat(head, message.kind === "answer" ? message.body : utf8(message.code));
 }
 
+/** Seals a message; its answer will name the number. */
+export function sealMessage(
+  session: Session,
+  message: Message,
+): { readonly seq: number; readonly frame: Uint8Array } {
+  const frame = session.seal(encodeMessage(message));
+  return { seq: session.nextSeq - 1, frame }; // not known before: renewing keys skips numbers
+}
+
 /** @throws CallError "malformed" */
 export function decodeMessage(bytes: Uint8Array): Message {
   const kind = bytes[0];
@@ -36,11 +47,38 @@ export function decodeMessage(bytes: Uint8Array): Message {
   if ((kind !== 2 && kind !== 3) || bytes.length < 9) throw malformed();
   const view = viewOf(bytes);
   const to = view.getUint32(1) * 2 ** 32 + view.getUint32(5);
+  if (!Number.isSafeInteger(to)) throw malformed();
   const body = bytes.subarray(9);
   if (kind === 2) return { kind: "answer", to, body };
   const code = String.fromCharCode(...body.subarray(0, 65));
   if (!/^[a-z0-9_.]{1,64}$/.test(code)) throw malformed();
   return { kind: "refusal", to, code };
+}
+
+/** The body of an enrolment: the peer's statement key, which the site binds to it. */
+export function encodeEnrolRequest(signKey: Uint8Array): Uint8Array {
+  return encodeCbor({ sign_key: signKey });
+}
+
+/** The peer's statement key. @throws CborError */
+export function decodeEnrolRequest(body: Uint8Array): Uint8Array {
+  const reader = new MapReader(decodeCbor(body));
+  const signKey = reader.bytes("sign_key", 32);
+  reader.end();
+  return signKey;
+}
+
+/** What a peer hears when it has been bound: which site it has joined, as it may not have known. */
+export function encodeEnrolAnswer(site: string): Uint8Array {
+  return encodeCbor({ site });
+}
+
+/** @throws CborError */
+export function decodeEnrolAnswer(body: Uint8Array): { readonly site: string } {
+  const reader = new MapReader(decodeCbor(body));
+  const site = reader.text("site");
+  reader.end();
+  return { site };
 }
 
 function malformed(): CallError {

@@ -1,0 +1,13 @@
+/** Who may administer the site over HTTP: tokens, their roles, and the guard that asks for them. */
+export { type Access, type Guarded, openAccess } from "./_guard.ts";
+export {
+  type ApiRole,
+  apiRoles,
+  isApiRole,
+  openTokens,
+  type Principal,
+  TokenError,
+  tokenMigrations,
+  type TokenRow,
+  type Tokens,
+} from "./_tokens.ts";

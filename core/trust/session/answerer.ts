@@ -1,0 +1,374 @@
+/**
+ * The answering side of one purpose, as a state machine without I/O: frames and what the site knows of
+ * a device go in, frames and messages come out. It holds handshakes, sessions and the answers that
+ * repetitions get; who a device is, what a call does and where frames travel is its user's business.
+ *
+ * It promises that nothing is acted on before it is authenticated, that a message comes out once per
+ * session, and that what strangers can make it remember is bounded. Every refusal has a reason and
+ * changes nothing (protocols.md §1).
+ */
+import { equalBytes, toHex } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { CodedError } from "../../base/errors.ts";
+import type { Id } from "../../base/id.ts";
+import type { KeyPair, Suite } from "../crypto.ts";
+import { contactMessageLength, ContactResponder } from "./contact.ts";
+import { decodeFrame, encodeFrame, type Frame, FrameType, frameVersion } from "./frame.ts";
+import { respond, UnprovenError, zeroPsk } from "./handshake.ts";
+import { decodeOpening, type Hello, type Opening, type Purpose } from "./hello.ts";
+import { type Live, LiveSessions, unconfirmedAge, unconfirmedLimit } from "./live_sessions.ts";
+
+/** What the site knows of a device. */
+export interface Credential {
+  readonly state: "enrolled" | "approved" | "revoked";
+  /** Bound with the first use of the code, or by approval. */
+  readonly noiseKey: Uint8Array | null;
+  readonly psk: Uint8Array;
+  /** When an unused code stops working, Unix milliseconds. */
+  readonly codeExpires: number;
+}
+
+/** Somebody who is not admitted, or not with this key: a person decides. */
+export interface Applicant {
+  readonly device: Id;
+  readonly key: Uint8Array;
+  /** "code": it holds the device's psk; "key": the static key is its own; "none": it may be anyone. */
+  readonly proof: "code" | "key" | "none";
+  /** Six words to compare, after a first contact without a code. */
+  readonly words: string | null;
+}
+
+/** A message 1 whose sender must be looked up. */
+export interface Knock {
+  readonly device: Id;
+  readonly opening: Opening & { readonly session: Uint8Array };
+  /** Of the whole frame: the same message 1 gets the same message 2. */
+  readonly digest: string;
+}
+
+export type Step<P, A> =
+  | { readonly step: "reply"; readonly frame: Uint8Array }
+  | { readonly step: "silence" }
+  /** Look the device up, then `admit`. */
+  | { readonly step: "knock"; readonly knock: Knock }
+  /** A person has to decide; in a session of its own it waits there, and hears "pending". */
+  | {
+    readonly step: "applicant";
+    readonly applicant: Applicant;
+    readonly inSession: boolean;
+  }
+  /** New: act on it, and `remember` the answer. */
+  | {
+    readonly step: "message";
+    readonly live: Live<P, A>;
+    readonly seq: number;
+    readonly plaintext: Uint8Array;
+  }
+  /** A repetition: send the same answer, and do nothing. */
+  | { readonly step: "again"; readonly answer: A | undefined };
+
+export type RefusedCode =
+  | "wrong_purpose"
+  | "wrong_site"
+  | "wrong_device" // not the one whose topic it came on
+  | "wrong_version"
+  | "wrong_key" // its name belongs to another key
+  | "pending" // a person has to decide
+  | "revoked"
+  | "code_expired"
+  | "session_live" // another live session bears the identifier that this one would get
+  | "unexpected_frame";
+
+/** Why a frame was not taken: for the log and the counters, not for whoever sent it. */
+export class RefusedFrame extends CodedError<RefusedCode> {
+  override readonly name = "RefusedFrame";
+}
+
+/** Strangers' first contacts that wait for message 3, and messages 1 that wait for approval. */
+const contactLimit = 64;
+const knockLimit = 256;
+const knockAge = 120_000;
+/** At most one "unknown session" per device in this time. */
+const unknownInterval = 10_000;
+const unknownLimit = 10_000;
+
+interface Contact<P> {
+  readonly knock: Knock;
+  readonly responder: ContactResponder;
+  readonly peer: P | null;
+  readonly began: number;
+  /** Message 3 has come: its repetitions are nothing new. */
+  isOver: boolean;
+}
+
+export class Answerer<P extends Credential, A> {
+  readonly #options: AnswererOptions;
+  readonly #live: LiveSessions<P, A>;
+  /** Half a first contact, by the session of its frames, oldest first. */
+  readonly #contacts = new Map<string, Contact<P>>();
+  /** The newest message 1 of those who wait for approval, oldest first. */
+  readonly #knocks = new Map<Id, { readonly knock: Knock; readonly at: number }>();
+  readonly #unknownSaid = new Map<Id, number>();
+
+  constructor(options: AnswererOptions) {
+    this.#options = options;
+    this.#live = new LiveSessions(options.clock);
+  }
+
+  /** How many sessions are open. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /**
+   * Takes a frame. @param device the identifier that the topic or route names, when it does
+   * @throws CodedError with the reason why the frame was refused
+   */
+  take(bytes: Uint8Array, device?: Id): Step<P, A> {
+    const frame = decodeFrame(bytes);
+    if (frame.type === FrameType.data) return this.#data(frame, device);
+    if (frame.type === FrameType.message1) return this.#message1(bytes, frame, device);
+    if (frame.type === FrameType.message3) return this.#message3(frame, device);
+    throw new RefusedFrame("unexpected_frame", "Cannot take the frame: not its direction");
+  }
+
+  /**
+   * Goes on with a message 1, now that its device has been looked up. @param peer null when unknown
+   * @throws CodedError with the reason why it was refused
+   */
+  admit(knock: Knock, peer: P | null): Step<P, A> {
+    const repeated = this.#answered(knock);
+    if (repeated !== undefined) return { step: "reply", frame: repeated };
+    if (peer?.state === "revoked") throw new RefusedFrame("revoked", "The peer is revoked");
+    if (peer?.state === "enrolled" && this.#options.wallClock() > peer.codeExpires) {
+      throw new RefusedFrame("code_expired", "The peer's enrolment code has expired");
+    }
+    return isContact(knock.opening) ? this.#meet(knock, peer) : this.#shake(knock, peer);
+  }
+
+  /** Keeps the answer to a message for its repetitions. */
+  remember(live: Live<P, A>, seq: number, answer: A): void {
+    this.#live.remember(live, seq, answer);
+  }
+
+  /**
+   * Hears that a device is no longer what it was: sessions of the key that it now has go on, all others
+   * end at once. Returns what to send to a device whose message 1 has been waiting for this.
+   */
+  update(device: Id, peer: P | null): Uint8Array | null {
+    for (const live of this.#live.of(device)) {
+      const same = peer?.state === "approved" && equalBytes(peer.noiseKey!, live.key);
+      if (same) this.#live.admit(live, peer);
+      else this.#live.end(live);
+    }
+    for (const [session, contact] of this.#contacts) {
+      if (contact.knock.device === device) this.#contacts.delete(session);
+    }
+    const waiting = this.#knocks.get(device);
+    if (waiting === undefined || this.#isOld(waiting.at, knockAge)) return null;
+    try {
+      const admitted = this.admit(waiting.knock, peer);
+      return admitted.step === "reply" ? admitted.frame : null;
+    } catch (error) {
+      if (error instanceof CodedError) return null;
+      throw error;
+    }
+  }
+
+  /** Ends every session. */
+  close(): void {
+    this.#live.close();
+    this.#contacts.clear();
+    this.#knocks.clear();
+  }
+
+  #message1(bytes: Uint8Array, frame: Frame, device?: Id): Step<P, A> {
+    const opening = decodeOpening(frame.body);
+    this.#checkHello(opening, device);
+    const knock = {
+      device: opening.hello.device,
+      opening: { ...opening, session: frame.session },
+      digest: toHex(this.#options.suite.sha256(bytes)),
+    };
+    const repeated = this.#answered(knock);
+    return repeated === undefined ? { step: "knock", knock } : { step: "reply", frame: repeated };
+  }
+
+  #checkHello(opening: Opening, device?: Id): void {
+    const { purpose, site, device: named, versions }: Hello = opening.hello;
+    if (purpose !== this.#options.purpose) {
+      throw new RefusedFrame("wrong_purpose", "The handshake is for another purpose");
+    }
+    // in a first contact the device may not know where it is
+    if (site !== this.#options.site && !(site === "" && isContact(opening))) {
+      throw new RefusedFrame("wrong_site", "The handshake is for another site");
+    }
+    if (device !== undefined && named !== device) {
+      throw new RefusedFrame("wrong_device", "The handshake names another device than its topic");
+    }
+    if (!versions.includes(frameVersion)) {
+      throw new RefusedFrame("wrong_version", "The handshake offers no version that we speak");
+    }
+  }
+
+  /** The message 2 that a message 1 got before. */
+  #answered({ device, digest, opening }: Knock): Uint8Array | undefined {
+    const contact = this.#contacts.get(toHex(opening.session));
+    if (contact?.knock.digest === digest && !this.#isOld(contact.began, unconfirmedAge)) {
+      return contact.responder.message2;
+    }
+    const same = this.#live.unconfirmed(device).find((live) => live.digest === digest);
+    return same?.message2 ?? undefined;
+  }
+
+  /** IK: message 1 shows the key, and that its owner holds the psk. */
+  #shake(knock: Knock, peer: P | null): Step<P, A> {
+    const { device, opening } = knock;
+    try {
+      const { message2, session, remoteStatic: key } = this.#respond(opening, peer?.psk ?? zeroPsk);
+      if (peer !== null && isKeyOf(peer, key)) {
+        const { digest } = knock;
+        this.#knocks.delete(device);
+        this.#open({ device, session, key, peer, digest, message2 });
+        return { step: "reply", frame: message2 };
+      }
+      session.wipe();
+      const proof = peer === null || equalBytes(peer.psk, zeroPsk) ? "key" : "code";
+      return this.#letWait(knock, { device, key, proof, words: null });
+    } catch (error) {
+      if (!(error instanceof UnprovenError) || peer?.state === "enrolled") throw error;
+      if (peer === null) {
+        return this.#letWait(knock, { device, key: error.claimedKey, proof: "none", words: null });
+      }
+      // new hardware under a known name, and without its code
+      const { session, remoteStatic: key } = this.#respond(opening, zeroPsk);
+      session.wipe();
+      if (equalBytes(key, peer.noiseKey!)) throw error;
+      return this.#letWait(knock, { device, key, proof: "key", words: null });
+    }
+  }
+
+  #respond(opening: Knock["opening"], psk: Uint8Array) {
+    const { suite, staticKey, clock } = this.#options;
+    return respond(suite, opening, { staticKey, psk, clock });
+  }
+
+  #letWait(knock: Knock, applicant: Applicant): Step<P, A> {
+    const before = this.#knocks.get(knock.device);
+    const at = before?.knock.digest === knock.digest ? before.at : this.#options.clock();
+    this.#knocks.delete(knock.device);
+    this.#knocks.set(knock.device, { knock, at });
+    const [oldest] = this.#knocks.keys();
+    if (this.#knocks.size > knockLimit) this.#knocks.delete(oldest!);
+    return { step: "applicant", applicant, inSession: false };
+  }
+
+  /** XX: whoever it is gets message 2, and shows its key in message 3. */
+  #meet(knock: Knock, peer: P | null): Step<P, A> {
+    const { suite, staticKey, clock } = this.#options;
+    const { opening, device } = knock;
+    // a psk is bound to the name of the site: who does not know the name cannot have one
+    const psk = opening.hello.site === "" ? zeroPsk : peer?.psk ?? zeroPsk;
+    const responder = new ContactResponder(suite, opening, { staticKey, psk, clock });
+    const mine = [...this.#contacts].filter(([, { knock }]) => knock.device === device);
+    if (mine.length >= unconfirmedLimit) this.#contacts.delete(mine[0]![0]);
+    this.#contacts.set(toHex(opening.session), {
+      knock,
+      responder,
+      peer,
+      began: clock(),
+      isOver: false,
+    });
+    const strangers = [...this.#contacts].filter(([, { peer }]) => peer === null);
+    if (strangers.length > contactLimit) this.#contacts.delete(strangers[0]![0]);
+    return { step: "reply", frame: responder.message2 };
+  }
+
+  #message3(frame: Frame, device?: Id): Step<P, A> {
+    const contact = this.#contacts.get(toHex(frame.session));
+    if (contact === undefined || this.#isOld(contact.began, unconfirmedAge)) {
+      throw new RefusedFrame("unexpected_frame", "Nobody here has begun that handshake");
+    }
+    const { knock, peer } = contact;
+    if (device !== undefined && device !== knock.device) {
+      throw new RefusedFrame("wrong_device", "The handshake belongs to another device");
+    }
+    if (contact.isOver) return { step: "silence" };
+    contact.isOver = true;
+    const hadPsk = knock.opening.hello.site !== "" && peer !== null &&
+      !equalBytes(peer.psk, zeroPsk);
+    try {
+      const { session, remoteStatic: key, words } = contact.responder.finish(frame);
+      const known = peer !== null && isKeyOf(peer, key) && (peer.state === "approved" || hadPsk);
+      const { digest, device } = knock;
+      this.#open({ device, session, key, peer: known ? peer : null, digest, message2: null });
+      if (known) return { step: "silence" };
+      const proof = hadPsk ? "code" : "key";
+      const applicant = { device, key, proof, words: hadPsk ? null : words } as const;
+      return { step: "applicant", applicant, inSession: true };
+    } catch (error) {
+      this.#contacts.delete(toHex(frame.session)); // the handshake is used up
+      if (!(error instanceof UnprovenError) || peer !== null) throw error;
+      const unproven = { device: knock.device, key: error.claimedKey, words: null } as const;
+      return { step: "applicant", applicant: { ...unproven, proof: "none" }, inSession: false };
+    }
+  }
+
+  #data(frame: Frame, device?: Id): Step<P, A> {
+    const live = this.#live.find(frame.session);
+    if (live === undefined) return this.#sayUnknown(frame, device);
+    if (device !== undefined && live.device !== device) {
+      throw new RefusedFrame("wrong_device", "The session belongs to another device");
+    }
+    const { seq, duplicate, plaintext } = live.session.open(frame);
+    if (duplicate) return { step: "again", answer: live.answers.get(seq) };
+    this.#live.confirm(live);
+    return { step: "message", live, seq, plaintext };
+  }
+
+  #open(fresh: Parameters<LiveSessions<P, A>["add"]>[0]): void {
+    if (this.#live.find(fresh.session.id) !== undefined) {
+      throw new RefusedFrame("session_live", "Another live session has this identifier");
+    }
+    this.#live.add(fresh);
+  }
+
+  #isOld(began: number, age: number): boolean {
+    return this.#options.clock() - began > age;
+  }
+
+  /** Unauthenticated, so rare: it can only make the device shake hands again. */
+  #sayUnknown(frame: Frame, device?: Id): Step<P, A> {
+    if (device !== undefined) {
+      const now = this.#options.clock();
+      if (now - (this.#unknownSaid.get(device) ?? -Infinity) < unknownInterval) {
+        return { step: "silence" };
+      }
+      if (this.#unknownSaid.size >= unknownLimit) this.#unknownSaid.clear();
+      this.#unknownSaid.set(device, now);
+    }
+    const unknown = encodeFrame(FrameType.unknown, frame.session, 0, new Uint8Array(0));
+    return { step: "reply", frame: unknown };
+  }
+}
+
+export interface AnswererOptions {
+  readonly suite: Suite;
+  readonly site: Id;
+  readonly staticKey: KeyPair;
+  readonly purpose: Purpose;
+  /** Milliseconds since whenever, never backwards: how old handshakes and sessions are. */
+  readonly clock: Clock;
+  /** The time of day: when a code expires. */
+  readonly wallClock: Clock;
+}
+
+/** XX and IK are told apart by the length of message 1, which is fixed for each. */
+function isContact({ noiseMessage }: Opening): boolean {
+  return noiseMessage.length === contactMessageLength;
+}
+
+/** Before its keys are bound, whoever holds the code is the peer. */
+function isKeyOf(peer: Credential, key: Uint8Array): boolean {
+  return peer.noiseKey === null || equalBytes(peer.noiseKey, key);
+}

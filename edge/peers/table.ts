@@ -1,0 +1,27 @@
+/** Peers as a table for people: a line each, who they are, how they stand, by what they are known. */
+import type { PeerStatus } from "../../core/wire/peer_status.ts";
+import { nameText } from "./name.ts";
+import { spanText } from "./when.ts";
+
+const heading = ["PEER", "STATE", "SHOWS", ""] as const;
+
+/** The lines of the table, headings first, in the order of the peers. @param now Unix milliseconds */
+export function peerTable(peers: readonly PeerStatus[], now: number): string[] {
+  const rows = [heading, ...peers.map((peer) => rowOf(peer, now))];
+  const widths = heading.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd());
+}
+
+function rowOf(peer: PeerStatus, now: number): readonly string[] {
+  const { state, words, fingerprint } = peer;
+  return [nameText(peer), state, words ?? fingerprint ?? "-", storyOf(peer, now)];
+}
+
+function storyOf({ first_seen, bound, code_expires }: PeerStatus, now: number): string {
+  const ago = (instant: string) => `${spanText(now - Date.parse(instant))} ago`;
+  if (first_seen !== null) return `came ${ago(first_seen)}`;
+  if (bound !== null) return `joined ${ago(bound)}`;
+  if (code_expires === null) return "";
+  const left = Date.parse(code_expires) - now;
+  return left > 0 ? `code works for ${spanText(left)}` : `code expired ${ago(code_expires)}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * Simulated meters without a code, as a person meets them on two terminals: here the meters, which show
+ * what a display would show, there the site, which shows the same. It takes the time that a device waits
+ * before it asks again.
+ */
+import assert from "node:assert/strict";
+import { spawn, temporaryFolder } from "./program.ts";
+import { decide, refusedDecision, startFogProcess } from "./_person.ts";
+import { eventually } from "./_test_site.ts";
+
+Deno.test("simulated meters without a code wait for a person, and then go on", async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(await temporaryFolder());
+  const site = stack.use(await startFogProcess(folder.path));
+  const { noiseKey } = await site.enrol("other");
+  const key = noiseKey.toBase64({ alphabet: "base64url", omitPadding: true });
+  const meters = [
+    stack.use(simulate(["--url", site.broker])),
+    stack.use(simulate(["--url", site.url])),
+    stack.use(simulate(["--url", site.broker, "--site-key", key, "--site", "fog-1"])),
+  ];
+  for (const meter of meters) {
+    const [, id, shown] = await meter.said(/^edgeward: (\S+) waits for approval: (.+)$/m);
+    const waiting = await eventually("it waits", async () => {
+      const peers = await site.peers();
+      return peers.find((peer) => peer.id === id);
+    });
+    assert.equal(waiting.state, "pending");
+    assert.equal(shown, waiting.words ?? `fingerprint ${waiting.fingerprint}`);
+    const { words, fingerprint } = waiting;
+    const by = words === null ? ["--fingerprint", fingerprint!] : ["--words", words];
+    const wrong = [by[0]!, by[1]!.slice(0, -1)];
+    await refusedDecision(site, ["approve", id!, ...wrong], /Nobody who waits/);
+    await decide(site, "approve", id!, ...by);
+  }
+  for (const meter of meters) await meter.said(/^edgeward: (\S+) is let in$/m);
+  await eventually("their readings flow", async () => {
+    const { "": accepted = 0 } = await site.counts("edgeward_readings_accepted_total");
+    // what they measured while they waited included
+    return accepted > 3 * 30 || undefined;
+  });
+});
+
+interface SimulatedMeters extends AsyncDisposable {
+  /** Waits for a line on standard error. */
+  said(line: RegExp): Promise<RegExpExecArray>;
+}
+
+/** One meter that measures twice a second until the scope ends. */
+function simulate(args: readonly string[]): SimulatedMeters {
+  const options = ["--without-code", "--count", "1", "--speed", "120"];
+  const child = spawn(["simulate", "meters", ...options, ...args]);
+  let text = "";
+  const reading = (async () => {
+    for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) text += part;
+  })();
+  return {
+    said: (line) =>
+      eventually(
+        `the meter says ${line}, but: ${text}`,
+        () => line.exec(text) ?? undefined,
+        90_000,
+      ),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+      await reading;
+    },
+  };
+}

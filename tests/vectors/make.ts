@@ -1,0 +1,79 @@
+/**
+ * Makes our own vectors anew: `deno run -A tests/vectors/make.ts`. A test asserts that the files in the
+ * repository are what this makes; when one changes, so does what devices in the field must speak.
+ */
+import { nativeSuite } from "../../core/services/crypto_native.ts";
+import { makeSessionVectors } from "./_session_plans.ts";
+import { makeStatementVectors } from "./_statement_plans.ts";
+
+/** Every file of our own by its name, as text. */
+export async function makeVectorFiles(): Promise<Record<string, string>> {
+  const suite = nativeSuite();
+  return {
+    "session_v2.json": textOf({ ...sessionHeader, sessions: makeSessionVectors(suite) }),
+    "statement.json": textOf({
+      ...statementHeader,
+      statements: await makeStatementVectors(suite),
+    }),
+  };
+}
+
+/** What is said in the file itself, for whoever writes the other end. */
+const sessionHeader = {
+  about: "Sessions of Edgeward, version 2: handshakes and data frames byte for byte. " +
+    "Bytes are hexadecimal, times milliseconds from the end of the handshake. " +
+    "Made by tests/vectors/make.ts; all secrets are made up.",
+  fields: {
+    hello: "what the prologue says",
+    code: "the install code that psk is derived from; null: psk is 32 zeros",
+    initiator: "keys; random is r of the six words, in first contact only",
+    drawn_session: "the session field of the handshake's frames, drawn by the initiator",
+    prologue: "CBOR; message 1 carries it in clear",
+    messages: "the handshake's frames and what their Noise messages carry as payload",
+    handshake_hash: "Noise's h after the last message",
+    words: "six words that people compare after a first contact",
+    session: "the session field of data frames",
+    keys: "what each side seals with, by key generation: seq >> 16",
+    frames: "data frames as each side sends them at a time; the numbers between them were sent " +
+      "too, save where more than 24 hours had passed: there the sender skips",
+    deliveries: "what becomes of frames that arrive in this order; one that was refused leaves " +
+      "no trace in the receiver. outcome: opened, duplicate (opened before, byte for byte the " +
+      "same), or why it was refused: malformed or wrong_version (no frame), forged (the tag), " +
+      "replayed (64 or more behind the highest number, or a used number with other bytes), " +
+      "out_of_generation (neither the previous, the current nor the next key)",
+    refused: "changed messages 1, each for a fresh responder. outcome: malformed (no opening), " +
+      "static_forged or payload_forged (what does not open), low_order (no key agreement)",
+  },
+};
+
+const statementHeader = {
+  about: "Statements of Edgeward: COSE_Sign1 with tag 18 (RFC 9052) in deterministic CBOR. " +
+    "Bytes are hexadecimal. Made by tests/vectors/make.ts; all secrets are made up.",
+  fields: {
+    algorithm: "as the COSE registry names it",
+    seed: "the signer's 32 secret bytes; of ESP256 the scalar",
+    public_key: "of ESP256 the uncompressed point",
+    kid: "SHA-256 of the public key's thumbprint input (RFC 7638)",
+    protected: "the header: {1: alg, 3: content_type, 4: kid}; alg is -19 Ed25519, -9 ESP256, " +
+      "-49 ML-DSA-65",
+    signature:
+      "of ESP256 the one of RFC 6979, with s in the lower half of the order; of ML-DSA-65 " +
+      "the deterministic one (FIPS 204, rnd = 0, empty context). Others verify as well.",
+    to_be_signed: "Sig_structure (RFC 9052 §4.4): [\"Signature1\", protected, h'', payload]",
+    statement: "18([protected, {}, payload, signature])",
+    refused:
+      "what a reader who expects this algorithm, public_key and content_type must refuse. outcome: " +
+      "malformed (not the one encoding), wrong_type, wrong_algorithm, wrong_key, forged, " +
+      "bad_key (the reader's key is none)",
+  },
+};
+
+function textOf(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+if (import.meta.main) {
+  for (const [name, text] of Object.entries(await makeVectorFiles())) {
+    Deno.writeTextFileSync(new URL(name, import.meta.url), text);
+  }
+}
