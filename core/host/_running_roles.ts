@@ -13,7 +13,7 @@ export interface RoleChanges {
   readonly started: readonly string[];
   readonly restarted: readonly string[];
   readonly stopped: readonly string[];
-  /** Those that go on as before, or are off now, because their start failed: with the reason. */
+  /** What goes on as before, or is off now, because its start failed: with the reason. */
   readonly failed: Readonly<Record<string, string>>;
 }
 

@@ -4,6 +4,7 @@
  */
 import { statSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
 import { type Id, parseId } from "../base/id.ts";
 import type { Suite } from "../trust/crypto.ts";
 import type { PeerKind } from "../wire/peer.ts";
@@ -56,6 +57,7 @@ export class SiteServices implements AsyncDisposable {
   #peers: Promise<Peers> | undefined;
   #tokens: Promise<Tokens> | undefined;
   #access: Promise<Access> | undefined;
+  #broker: MqttService["broker"];
   #http: HttpService | undefined;
   #listening: Listen | undefined;
 
@@ -145,6 +147,7 @@ export class SiteServices implements AsyncDisposable {
           this.health.report("mqtt", state === "up" ? "ok" : "degraded", detail),
       });
       this.#open.use(mqtt);
+      this.#broker = mqtt.broker;
       return mqtt;
     })();
   }
@@ -171,7 +174,27 @@ export class SiteServices implements AsyncDisposable {
 
   /** Opens the public listener if a role needed it. */
   async listen(): Promise<Listen | undefined> {
+    const broker = this.#broker;
+    if (broker !== undefined) {
+      this.#http?.upgrade("/mqtt", (...args) => broker.attachWebSocket(...args));
+    }
     return this.#listening = await this.#http?.listen();
+  }
+
+  /** Reads certificates and users again. Returns what stays as it was, with the reason. */
+  async reloadFiles(): Promise<Readonly<Record<string, string>>> {
+    const kept: Record<string, string> = {};
+    try {
+      this.#http?.reload();
+    } catch (error) {
+      kept["http"] = messageOf(error);
+    }
+    try {
+      await this.#broker?.reload();
+    } catch (error) {
+      kept["mqtt"] = messageOf(error);
+    }
+    return kept;
   }
 
   /** Takes no more requests: the first thing to do when the site stops. */

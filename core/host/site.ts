@@ -95,7 +95,8 @@ export async function startSite(
   async function reload(next: SiteConfig): Promise<Reload> {
     const changes = await roles.change(next.roles);
     await listen();
-    return { ...changes, waiting: changedKeys(config, next) };
+    const failed = { ...changes.failed, ...await services.reloadFiles() };
+    return { ...changes, failed, waiting: changedKeys(config, next) };
   }
 
   return {

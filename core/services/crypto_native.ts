@@ -38,7 +38,11 @@ export function nativeSuite(): Suite {
   const noble = nobleSuite(secureRandom);
   const native = {
     randomBytes: secureRandom,
-    sha256: (data) => plain(createHash("sha256").update(data).digest()),
+    sha256(...parts) {
+      const hash = createHash("sha256");
+      for (const part of parts) hash.update(part);
+      return plain(hash.digest());
+    },
     hmacSha256: (key, data) => plain(createHmac("sha256", key).update(data).digest()),
     hkdfSha256: (ikm, salt, info, length) =>
       new Uint8Array(hkdfSync("sha256", ikm, salt, info, length)),

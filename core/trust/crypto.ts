@@ -16,8 +16,8 @@ export interface Suite {
   readonly native: readonly Primitive[];
   /** Bytes from a cryptographically secure source. */
   randomBytes(length: number): Uint8Array;
-  /** SHA-256 (FIPS 180-4), 32 bytes. */
-  sha256(data: Uint8Array): Uint8Array;
+  /** SHA-256 (FIPS 180-4) of the parts one after the other, 32 bytes. */
+  sha256(...parts: readonly Uint8Array[]): Uint8Array;
   /** HMAC-SHA256 (RFC 2104), 32 bytes. */
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HKDF-SHA256 (RFC 5869) within the limits of `hkdf`, which is the form with names. */

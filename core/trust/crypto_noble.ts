@@ -29,7 +29,11 @@ export function nobleSuite(randomBytes: RandomBytes): Suite {
     name: "noble",
     native: [],
     randomBytes,
-    sha256: (data) => sha256(data),
+    sha256(...parts) {
+      const hash = sha256.create();
+      for (const part of parts) hash.update(part);
+      return hash.digest();
+    },
     hmacSha256: (key, data) => hmac(sha256, key, data),
     hkdfSha256: (ikm, salt, info, length) => hkdf(sha256, ikm, salt, info, length),
     x25519: x25519Keys(randomBytes),

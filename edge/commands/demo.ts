@@ -29,7 +29,7 @@ interface DemoOptions extends SimulationOptions {
 
 const meterCount = 10;
 /** How long the last readings may take to the cloud. */
-const drainTime = 30_000;
+const drainTime = 60_000;
 
 export function configure(command: Command): void {
   command.description("Run a whole system on this machine: fog, cloud, broker and ten meters.")

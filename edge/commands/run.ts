@@ -62,8 +62,8 @@ async function reload(
     await configureLogging({ level: config.log.level as LogLevel });
     const { waiting, failed, ...changed } = await site.reload(config);
     log.info("configuration reloaded", changed);
-    for (const [role, reason] of Object.entries(failed)) {
-      log.error("a role does not start with its new configuration", { role, reason });
+    for (const [part, reason] of Object.entries(failed)) {
+      log.error("a part does not start with its new configuration", { part, reason });
     }
     if (waiting.length > 0) log.warn("some changes wait for a restart", { keys: waiting });
   } catch (error) {

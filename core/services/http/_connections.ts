@@ -8,7 +8,7 @@ import type { Clients } from "./_client.ts";
 import type { Limits } from "./_limits.ts";
 
 /** What may happen to a request before it has been answered. */
-export interface Running {
+interface Running {
   /** The response is over, or the connection is. Comes once. */
   ended(): void;
   /** A body that is still awaited will not come. */
@@ -49,7 +49,6 @@ export interface Connections {
   admit(peer: string, options: { from: string } & Ends): Connection | "full" | "client_full";
   /** The connection of that peer, if it is still there. */
   of(peer: string): Connection | undefined;
-  readonly size: number;
   /** Cuts what has been idle for longer than a request may take to begin. */
   sweep(): void;
   /** Ends what is idle, lets requests finish for a while, then cuts; resolves when none is left. */
@@ -91,9 +90,6 @@ export function connections({ clients, limits, onCount }: Options): Connections 
       return connection;
     },
     of: (peer) => all.get(peer),
-    get size() {
-      return all.size;
-    },
     sweep() {
       // who accepts connections cuts slow heads in time; this ends what finds a way around that
       const most = limits.keepAlive + limits.headTimeout + 2_000;

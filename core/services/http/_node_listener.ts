@@ -5,6 +5,7 @@
  * (the runtime's `requestTimeout` runs until a response has ended, which would cut long answers).
  */
 import { once } from "node:events";
+import { mendAccepted } from "../accepted_socket.ts";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type ServerOptions } from "node:https";
 import type { Socket } from "node:net";
@@ -30,6 +31,7 @@ export async function nodeListener(options: ListenerOptions): Promise<Listener> 
   Object.assign(server, { httpAllowHalfOpen: true });
 
   instead(server, "connection", (accept) => (socket) => {
+    mendAccepted(socket);
     const { remoteAddress: from } = socket;
     const peer = peerOf(socket);
     if (from === undefined || peer === undefined) return void socket.destroy();

@@ -20,7 +20,7 @@ import { respond } from "./_respond.ts";
 /** As many as the runtime hands on; what is beyond is lost without a word. */
 const maxHeaderLines = 1_000;
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly doors: Doors;
   readonly clients: Clients;
   readonly buckets: Readonly<Record<RateClass, Buckets>>;
@@ -30,7 +30,7 @@ export interface RequestOptions {
   readonly log: Log;
 }
 
-export interface Requests {
+interface Requests {
   /** Sees to one request, to its end. */
   serve(incoming: IncomingMessage, outgoing: ServerResponse, connection: Connection): void;
   /** Who asks, at which path, and why it may not. Takes a token. */
@@ -116,14 +116,16 @@ export function requests(options: RequestOptions): Requests {
       const began = performance.now();
       const request = look(incoming, connection);
       let held = 0;
+      let isOver = false;
       const hold = (bytes: number) => {
-        const isHeld = bodies.hold(request.client, bytes);
+        const isHeld = !isOver && bodies.hold(request.client, bytes);
         if (isHeld) held += bytes;
         return isHeld;
       };
       let spoilt = () => {};
       connection.begin(outgoing, {
         ended() {
+          isOver = true;
           if (held > 0) bodies.release(request.client, held);
           if (!outgoing.headersSent) return;
           metrics.answered(request.door?.role ?? "none", {

@@ -9,6 +9,7 @@ import type { Connection } from "./_connection.ts";
 import type { BrokerLimits, Refused } from "./_limits.ts";
 import { type LoginOptions, LoginRefusal, recogniser } from "./_login.ts";
 import type { Registry } from "./_registry.ts";
+import { TokenBucket } from "./_token_bucket.ts";
 
 export interface AdmissionOptions extends LoginOptions {
   readonly log: Log;
@@ -32,6 +33,8 @@ export function admission(options: AdmissionOptions): Hooks {
   const { operator, log, limits, registry, refused, connectionOf } = options;
   const recognise = recogniser(options);
   const keepAlive = limits.keepAlive / 1_000;
+  // Ten a minute are news; anybody can cause more.
+  const warnings = new TokenBucket({ rate: 10 / 60, size: 10 }, performance.now());
 
   async function login(client: Client, username?: string, password?: Uint8Array): Promise<void> {
     const connection = connectionOf(client);
@@ -75,8 +78,9 @@ export function admission(options: AdmissionOptions): Hooks {
             : new LoginRefusal("login", 3, messageOf(error));
           if (refusal !== error) log.error("MQTT login failed inside", { error });
           refused(refusal.reason);
-          const level = refusal.reason === "login" ? "warn" : "debug";
-          log[level]("MQTT login refused", { why: refusal.message });
+          const isNews = refusal.reason === "login" && warnings.wait(performance.now()) === 0;
+          if (isNews) warnings.take(1);
+          log[isNews ? "warn" : "debug"]("MQTT login refused", { why: refusal.message });
           done(refusal, false);
         },
       );

@@ -5,7 +5,7 @@ import { utf8 } from "../../base/bytes.ts";
 import { MqttError } from "./_errors.ts";
 import { hashPassword, isPassword, parseHash } from "./_password.ts";
 import { connectPacket, publishPacket, RawPeer, subscribePacket } from "./_raw_peer.ts";
-import { listener, message, open, operator, type TestBroker } from "./_test_broker.ts";
+import { listener, log, message, open, operator, type TestBroker } from "./_test_broker.ts";
 import { Turns } from "./_turns.ts";
 import { parseUsers } from "./_users_file.ts";
 
@@ -180,6 +180,13 @@ Deno.test("wrong passwords, unknown users and missing parts are all refused alik
   for (const login of wrong) assert.equal(await returnCode(broker, login), 4);
   assert.equal(await broker.refused("login"), wrong.length);
   assert.equal(await returnCode(broker, { username: "tool", password: "secret" }), 0);
+});
+
+Deno.test("many wrong passwords do not flood the log", async () => {
+  const warnings: string[] = [];
+  await using broker = await open({ log: { ...log, warn: (text) => warnings.push(text) } });
+  for (let i = 0; i < 30; i++) await returnCode(broker, { username: "x", password: "y" });
+  assert.ok(warnings.length >= 10 && warnings.length < 15);
 });
 
 Deno.test("a user's client id ends nobody's connection but its own", async () => {

@@ -236,7 +236,7 @@ class SymmetricState {
   }
 
   mixHash(data: Uint8Array): void {
-    this.hash = this.#suite.sha256(concat(this.hash, data));
+    this.hash = this.#suite.sha256(this.hash, data);
   }
 
   mixKey(material: Uint8Array): void {
@@ -317,10 +317,11 @@ export function noiseCipher(suite: Suite, name: CipherName): NoiseCipher {
 function parseProtocol(protocol: string): Pattern & { cipher: CipherName } {
   const match = /^Noise_([A-Z]{2})(?:psk([0-3]))?_25519_(ChaChaPoly|AESGCM)_SHA256$/.exec(protocol);
   const pattern = match === null ? undefined : patterns[match[1]!];
-  if (match === null || pattern === undefined) {
+  const psk = match?.[2] === undefined ? undefined : Number(match[2]);
+  // without a message to stand behind, a psk would be mixed in nowhere
+  if (match === null || pattern === undefined || (psk ?? 0) > pattern.messages.length) {
     throw new NoiseError("malformed", `Cannot begin the handshake: unknown protocol "${protocol}"`);
   }
-  const psk = match[2] === undefined ? undefined : Number(match[2]);
   return {
     knowsResponder: pattern.knowsResponder,
     messages: psk === undefined ? pattern.messages : withPsk(pattern.messages, psk),

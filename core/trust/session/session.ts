@@ -54,7 +54,7 @@ export class Session {
   constructor(suite: Suite, result: HandshakeResult, clock: Clock) {
     this.#clock = clock;
     this.#began = clock();
-    this.id = suite.sha256(concat(idLabel, result.hash)).slice(0, 8);
+    this.id = suite.sha256(idLabel, result.hash).slice(0, 8);
     const cipher = noiseCipher(suite, "ChaChaPoly");
     this.#sender = new Sender(cipher, result.sendKey, { session: this.id, clock });
     this.#receiver = new Receiver(cipher, result.receiveKey);
