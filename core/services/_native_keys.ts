@@ -26,10 +26,24 @@ const wrappings = {
 
 type Curve = keyof typeof wrappings;
 
+/** Room for a wrapped public key; nothing secret is ever in it. */
+const envelopes = {
+  x25519: envelopeOf(wrappings.x25519),
+  ed25519: envelopeOf(wrappings.ed25519),
+  p256: envelopeOf(wrappings.p256),
+};
+
+function envelopeOf({ spki, publicLength }: { spki: Uint8Array; publicLength: number }): Buffer {
+  return Buffer.concat([spki, new Uint8Array(publicLength)]);
+}
+
 /** @throws Error when the runtime notices that it is no key of the curve */
 export function importPublic(curve: Curve, publicKey: Uint8Array): KeyObject {
-  // Buffer.concat takes from a pool: the `.buffer` of a small array would have to be made first
-  const key = Buffer.concat([wrappings[curve].spki, publicKey]);
+  const { spki, publicLength } = wrappings[curve];
+  if (publicKey.length !== publicLength) throw new Error("Cannot import the key: wrong length");
+  // read before the call returns, so one buffer serves them all: handshakes import many
+  const key = envelopes[curve];
+  key.set(publicKey, spki.length);
   return createPublicKey({ key, format: "der", type: "spki" });
 }
 

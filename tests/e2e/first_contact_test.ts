@@ -37,7 +37,10 @@ for (const [name, openDoor] of doors) {
     for (const wrong of [others, words.slice(0, -1), words.split(" ").slice(1).join(" "), ""]) {
       const { code, stdout, stderr } = await approve(site, wrong);
       assert.deepEqual([code, stdout], [3, ""]);
-      assert.match(stderr, /^edgeward: error: Nobody who waits as "m-1" shows these words\n.*do not approve/);
+      assert.match(
+        stderr,
+        /^edgeward: error: Nobody who waits as "m-1" shows these words\n.*do not approve/,
+      );
     }
     assert.deepEqual((await site.peers()).map(({ state }) => state), ["pending"]);
     assert.equal(session.joined(await door.exchange(session.enrol())), "pending");
