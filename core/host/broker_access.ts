@@ -1,8 +1,6 @@
 /** How the site gets to its broker: the address and the credentials that the configuration names. */
-import { readFileSync } from "node:fs";
-import { CodedError, messageOf } from "../base/errors.ts";
-import { Secret } from "../base/secret.ts";
 import type { ConnectOptions } from "../services/mqtt/mod.ts";
+import { readSecret } from "../services/secret_reference.ts";
 import type { SiteConfig } from "./config/mod.ts";
 
 /** @throws CodedError "secret_unreadable" */
@@ -20,15 +18,4 @@ export function brokerAccess(
     ...(username !== undefined && { username }),
     ...(password_file !== undefined && { password: readSecret(password_file) }),
   };
-}
-
-/** A secret from a file, without the newline that editors add. */
-function readSecret(file: string): Secret<string> {
-  try {
-    return new Secret(readFileSync(file, "utf8").replace(/\r?\n$/, ""));
-  } catch (error) {
-    throw new CodedError("secret_unreadable", `Cannot read the secret: ${messageOf(error)}`, {
-      hint: "the file must exist and be readable by the user running edgeward",
-    });
-  }
 }

@@ -1,7 +1,7 @@
 /** Which cloud a fog belongs to, from the enrolment code that the cloud gave out. */
-import { readFileSync } from "node:fs";
 import { toBase64url } from "../../core/base/bytes.ts";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
+import { readSecret } from "../../core/services/secret_reference.ts";
 import { type Enrolment, enrolmentFromJson } from "../../core/wire/enrolment.ts";
 import type { Config } from "./config.ts";
 
@@ -15,7 +15,7 @@ export function cloudOf({ code_file, cloud, cloud_key }: Config): Enrolment | nu
   }
   let text: string;
   try {
-    text = readFileSync(code_file, "utf8");
+    text = readSecret(code_file).reveal();
   } catch (error) {
     throw new CodedError("code_missing", `Cannot read code_file: ${messageOf(error)}`, {
       hint: "write what `edgeward admin enrol fog ID --json` prints at the cloud into that file",

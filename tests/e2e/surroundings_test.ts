@@ -96,6 +96,21 @@ Deno.test("a site's broker answers over WebSocket at /mqtt, and confines a clien
   await site.stop();
 });
 
+Deno.test("a fog finds its code in the environment, and keeps it to itself", async () => {
+  await using folder = await temporaryFolder();
+  const [cloudFolder, fogFolder] = [join(folder.path, "cloud"), join(folder.path, "fog")];
+  for (const path of [cloudFolder, fogFolder]) await Deno.mkdir(path);
+  await using cloud = await HostProcess.start(cloudFolder, "[plugins.cloud-summary]");
+  const { stdout } = await cloud.operate(["admin", "enrol", "fog", "host-1", "--json"]);
+  const role = `[plugins.fog-aggregator]\ncode_file = "env:THE_CODE"`;
+  const env = { THE_CODE: stdout };
+  await using fog = await HostProcess.start(fogFolder, role, { env });
+  await health(fog, /^\[\+\]fog-aggregator ok/m);
+  assert.ok(!fog.written.join("\n").includes(JSON.parse(stdout).code));
+  await fog.stop();
+  await cloud.stop();
+});
+
 Deno.test("edgeward admin rotate-key seals anew while the site runs, and its peers stay known", async () => {
   await using folder = await temporaryFolder();
   await using site = await HostProcess.start(folder.path, "[plugins.fog-aggregator]");

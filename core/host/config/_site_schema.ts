@@ -47,7 +47,7 @@ export const hostSchema = z.strictObject({
       .describe("User name at an external broker.")
       .meta({ example: "edgeward" }),
     password_file: filePath().optional()
-      .describe("File that holds the password for the external broker.")
+      .describe("Password for the external broker: a file, or env:NAME.")
       .meta({ example: "/run/credentials/edgeward/mqtt" }),
     ca_file: filePath().optional()
       .describe("Private authority of the external broker, in PEM.")

@@ -4,10 +4,11 @@
  * The rule, for the host and for every role: after validation each key whose name ends in `_file`
  * or `_dir`, at any depth, has its text resolved against the folder of the configuration file,
  * whether it came from the file, a default or an environment variable. So a role receives absolute
- * paths and never asks where the file was.
+ * paths and never asks where the file was. `env:NAME`, where a secret is asked for, is no path.
  */
 import { resolve } from "node:path";
 import { z } from "zod";
+import { isEnvironmentReference } from "../../services/secret_reference.ts";
 import { isTable } from "./_wording.ts";
 
 /** A schema of a path: text that is not empty and holds no NUL. Name its key `…_file` or `…_dir`. */
@@ -22,7 +23,8 @@ export function resolvePaths(value: unknown, dir: string): unknown {
   if (!isTable(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
-      const isPath = typeof inner === "string" && /_(file|dir)$/.test(key);
+      const isPath = typeof inner === "string" && /_(file|dir)$/.test(key) &&
+        !isEnvironmentReference(inner);
       return [key, isPath ? resolve(dir, inner) : resolvePaths(inner, dir)];
     }),
   );

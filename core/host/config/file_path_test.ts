@@ -18,6 +18,7 @@ Deno.test("resolvePaths() resolves keys that end in _file or _dir, at any depth"
       date,
       nested: { spool_dir: "../spool", list: [{ ca_file: "/abs" }, "a_file"] },
       bad_dir: 5,
+      password_file: "env:PASSWORD",
     }, "/etc/edgeward"),
     {
       key_file: "/etc/edgeward/a.pem",
@@ -25,6 +26,7 @@ Deno.test("resolvePaths() resolves keys that end in _file or _dir, at any depth"
       date,
       nested: { spool_dir: "/etc/spool", list: [{ ca_file: "/abs" }, "a_file"] },
       bad_dir: 5,
+      password_file: "env:PASSWORD",
     },
   );
 });

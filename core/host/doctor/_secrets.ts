@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { isEnvironmentReference } from "../../services/secret_reference.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { SiteConfig } from "../config/mod.ts";
 import type { Finding } from "../plugin.ts";
@@ -54,7 +55,7 @@ function namedFiles({ roles, ...host }: SiteConfig): NamedFile[] {
 function filesIn(value: unknown, prefix: string, isChecked: boolean): NamedFile[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) =>
-    typeof inner === "string" && key.endsWith("_file")
+    typeof inner === "string" && key.endsWith("_file") && !isEnvironmentReference(inner)
       ? [{ key: prefix + key, path: inner, isChecked }]
       : filesIn(inner, `${prefix}${key}.`, isChecked)
   );
