@@ -79,6 +79,8 @@ export async function startSite(
   stack.defer(() => services.stopListening());
   up.set(1);
   isServing = true;
+  // whoever balances loads looks elsewhere while requests under way are answered
+  stack.defer(() => void (isServing = false));
 
   const running = stack.move();
   let stopped: Promise<void> | undefined;

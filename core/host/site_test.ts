@@ -70,6 +70,19 @@ Deno.test("startSite() tells how its roles are", async () => {
   });
 });
 
+Deno.test("startSite() gives a site that is not ready any more while it stops", async () => {
+  await using folder = await temporaryFolder();
+  const seen: string[] = [];
+  const site = await startFakes([
+    fake("slow", ({ defer }) => {
+      defer(async () => void seen.push((await ask(site, "/readyz")).text));
+    }),
+  ], { folder: folder.path });
+  assert.deepEqual(await ask(site, "/readyz"), { status: 200, text: "ok\n" });
+  await site[Symbol.asyncDispose]();
+  assert.deepEqual(seen, ["not ready\n"]);
+});
+
 Deno.test("startSite() tries a role again that is unavailable, while the others run", async () => {
   await using folder = await temporaryFolder();
   let attempts = 0;
