@@ -16,7 +16,9 @@ export const config = z.object({
   max_voltage_V: z.int().min(1).default(1_000)
     .describe("A reading above this voltage is refused as implausible."),
   code_file: filePath().optional()
-    .describe("File with what `edgeward admin enrol fog ID --json` printed at the cloud, or env:NAME.")
+    .describe(
+      "File with what `edgeward admin enrol fog ID --json` printed at the cloud, or env:NAME.",
+    )
     .meta({ example: "/etc/edgeward/cloud.json" }),
   cloud: z.url({ protocol: /^(https?|mqtts?|wss?)$/, error: "expected the URL of the cloud" })
     .optional()
