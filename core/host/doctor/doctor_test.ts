@@ -211,10 +211,10 @@ Deno.test("a secret is readable, and not by everybody", async () => {
 Deno.test("a certificate fits its key and has time left", async () => {
   await using home = await newHome();
   const day = 86_400_000;
-  const made = Date.now();
   await openssl(home.folder, "req", "-x509", "-subj", "/CN=kiosk", "-days", "30", "-nodes", [
     ...["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", "key", "-out", "cert"],
   ]);
+  const made = Date.now();
   await openssl(home.folder, "genpkey", "-algorithm", "ed25519", "-out", "other");
   const look = async (text: string, days = 0) =>
     lines(
