@@ -13,6 +13,9 @@ import { reportError } from "./exit_status.ts";
 import { registry } from "./plugins.ts";
 import { warnLine } from "./terminal.ts";
 
+/** What threads run: nothing imports it. */
+const threads = ["core/services/_verification_thread.ts", "core/services/db/_writer_thread.ts"];
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 async function main(): Promise<void> {
@@ -30,6 +33,7 @@ async function main(): Promise<void> {
       "--allow-all",
       ...(target === undefined ? [] : ["--target", target]),
       ...["--output", join(root, name)],
+      ...threads.flatMap((program) => ["--include", program]),
       "edge/main.ts",
     ],
     cwd: tree?.path ?? root,

@@ -92,6 +92,21 @@ export function fromBase64url(text: string): Uint8Array {
   return bytes;
 }
 
+/** Base64 with padding (RFC 4648 §4). */
+export function toBase64(bytes: Uint8Array): string {
+  const text = toBase64url(bytes).replace(/-/g, "+").replace(/_/g, "/");
+  return text + "=".repeat((4 - text.length % 4) % 4);
+}
+
+/** @throws SyntaxError on anything but the one form that `toBase64` gives */
+export function fromBase64(text: string): Uint8Array {
+  const unpadded = text.replace(/={0,2}$/, "");
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*$/.test(unpadded)) {
+    throw new SyntaxError("Cannot parse base64: unexpected character or length");
+  }
+  return fromBase64url(unpadded.replace(/\+/g, "-").replace(/\//g, "_"));
+}
+
 /** A view for reading and writing integers in place. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

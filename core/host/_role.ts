@@ -81,10 +81,11 @@ async function hostFor(
   const { name } = plugin;
   const needs = new Set<keyof Services>(plugin.needs ?? []);
   const defer = (undo: () => void | Promise<void>) => void stack.defer(undo);
-  const { clock, identity, health, site, suite } = services;
+  const { clock, identity, health, site, suite, verification } = services;
   const host: Host = {
     site,
     suite,
+    verification,
     log: services.log(name),
     metrics: services.metrics.scoped(name),
     bus: services.bus.scoped(name),

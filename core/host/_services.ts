@@ -28,6 +28,7 @@ import { type MqttService, openMqtt } from "../services/mqtt/mod.ts";
 import { openPeers, peerMigrations, type Peers, sealedPsk } from "../services/peers/mod.ts";
 import { runOnceMigrations } from "../services/sessions/mod.ts";
 import { type Sealer, sealerOf } from "../services/sealing.ts";
+import { VerificationPool } from "../services/verification.ts";
 import { brokerAccess } from "./broker_access.ts";
 import type { SiteConfig } from "./config/mod.ts";
 import { databasePath } from "./data_dir.ts";
@@ -45,6 +46,7 @@ export class SiteServices implements AsyncDisposable {
   readonly site: Id;
   readonly clock: Clock;
   readonly suite: Suite = nativeSuite();
+  readonly verification: VerificationPool;
   readonly identity: Identity;
   /** Of every field that the site keeps sealed. */
   readonly sealer: Sealer;
@@ -68,6 +70,7 @@ export class SiteServices implements AsyncDisposable {
     this.clock = options.clock;
     this.health = new Health(this.log("health"));
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
+    this.verification = this.#open.use(new VerificationPool({ log: this.log("verification") }));
     this.identity = openIdentity(this.suite, config.data_dir);
     this.sealer = sealerOf(this.suite, this.identity.sealingKey, [sealedPsk]);
   }

@@ -22,6 +22,7 @@ import type { Log } from "../services/logging.ts";
 import type { Metrics } from "../services/metrics.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import type { Sessions } from "../services/sessions/mod.ts";
+import type { Verification } from "../services/verification.ts";
 
 /** Resources of this machine that a role may ask for; each opens on first need. */
 export interface Services {
@@ -44,6 +45,8 @@ export interface Host {
   readonly identity: Identity;
   /** The primitives of this runtime. */
   readonly suite: Suite;
+  /** Checks signatures for roles that have many to check, on other threads. */
+  readonly verification: Verification;
   readonly audit: Audit;
   /** Guards administrative routes: who may pass shows an API token. */
   readonly access: Access;

@@ -83,16 +83,39 @@ export class StatementVerifier<A extends Algorithm = "Ed25519"> {
    * @throws StatementError
    */
   open(statement: Uint8Array): Answer<A, Uint8Array> {
+    const parts = this.#split(statement);
+    return once(
+      this.#key.verify(this.#signedBytes(parts.payload), parts.signature),
+      (verified) => this.#payloadOf(parts, verified),
+    ) as Answer<A, Uint8Array>;
+  }
+
+  /**
+   * As `open`, where something else checks the signature: another thread, many at a time.
+   * @throws StatementError, or what `check` throws
+   */
+  async openBy(
+    check: (key: Verifier<A>, message: Uint8Array, signature: Uint8Array) => Promise<boolean>,
+    statement: Uint8Array,
+  ): Promise<Uint8Array> {
+    const parts = this.#split(statement);
+    const message = this.#signedBytes(parts.payload);
+    return this.#payloadOf(parts, await check(this.#key, message, parts.signature));
+  }
+
+  #split(statement: Uint8Array): Sign1 {
     const parts = splitSign1(statement);
     if (parts === null) throw malformed();
-    const { header, payload, signature } = parts;
-    if (!equalBytes(header, this.#header)) this.#refuse(parts);
-    const { algorithm } = this.#key;
-    if (signature.length !== algorithms[algorithm].signatureLength) throw malformed();
-    return once(this.#key.verify(this.#signedBytes(payload), signature), (verified) => {
-      if (!verified) throw forged(algorithm, signature);
-      return payload;
-    }) as Answer<A, Uint8Array>;
+    if (!equalBytes(parts.header, this.#header)) this.#refuse(parts);
+    if (parts.signature.length !== algorithms[this.#key.algorithm].signatureLength) {
+      throw malformed();
+    }
+    return parts;
+  }
+
+  #payloadOf({ payload, signature }: Sign1, verified: boolean): Uint8Array {
+    if (!verified) throw forged(this.#key.algorithm, signature);
+    return payload;
   }
 
   /** Says which part of the header is not the expected one. */

@@ -23,9 +23,11 @@ import { HelloError, purposes } from "../trust/session/hello.ts";
 import { mutationsOf } from "./_mutations.ts";
 import { EnrolmentError, enrolmentFromJson, enrolmentToJson } from "./enrolment.ts";
 import { BatchError, decodeBatch, decodeReceipt, encodeBatch, encodeReceipt } from "./reading.ts";
-import { decodeSummary, encodeSummary, type Summary, SummaryError } from "./summary.ts";
-import { decodeHead, decodeSummariesAnswer, decodeUplinkCall, UplinkError } from "./uplink.ts";
-import { encodeHead, encodeSummariesAnswer, encodeUplinkCall } from "./uplink.ts";
+import { decodeSummary, encodeSummary, type RegisterInWindow } from "./summary.ts";
+import { type Summary, SummaryError } from "./summary.ts";
+import { decodeHead, decodeKnownRegisters, decodeSummariesAnswer } from "./uplink.ts";
+import { decodeUplinkCall, encodeHead, encodeKnownRegisters } from "./uplink.ts";
+import { encodeSummariesAnswer, encodeUplinkCall, UplinkError } from "./uplink.ts";
 
 const count = 100_000;
 const safe = Number.MAX_SAFE_INTEGER;
@@ -54,9 +56,15 @@ const summary: Summary = {
   ...{ sum_power_W: -5, min_power_W: -safe, max_power_W: 70_000, sum_voltage_mV: 23 },
   ...{ min_voltage_mV: 0, max_voltage_mV: 256, energy_Wh: 65_536 },
   ...{ window: { start: 0, end: 60_000 }, prev: hash },
-  registers: new Map([[meter, 1], [other, safe]]),
+  registers: new Map<Id, Map<Id, RegisterInWindow>>([
+    [
+      meter,
+      new Map([[other, { energy_Wh: 1, seqs: [[0, 97], [99, 298], [safe, safe]] }]]),
+    ],
+    [other, new Map([[meter, { energy_Wh: safe, seqs: [[24, 24]] }]])],
+  ]),
 };
-const head = { epoch: 2, seq: 300, hash };
+const head = { epoch: 2, seq: 300, hash, t: 1_700_000_000_000 };
 const url = "https://a.example";
 
 const parsers = {
@@ -119,7 +127,13 @@ const parsers = {
     ...{ parse: decodeSummary, error: SummaryError, write: encodeSummary },
     samples: [
       summary,
-      { ...summary, prev: null, num_meters: 1, registers: new Map([[meter, 0]]) },
+      {
+        ...{ ...summary, prev: null, num_meters: 1, n: 3 },
+        registers: new Map<Id, Map<Id, RegisterInWindow>>([[
+          meter,
+          new Map([[meter, { energy_Wh: 0, seqs: [[0, 2]] }]]),
+        ]]),
+      },
     ],
   }),
   decodeHead: parser({
@@ -130,6 +144,15 @@ const parsers = {
     ...{ parse: decodeUplinkCall, error: UplinkError, write: encodeUplinkCall },
     samples: [
       { call: "head" },
+      { call: "head", upto: { epoch: 2, seq: 300 } },
+      {
+        call: "lost",
+        after: { epoch: 1, seq: 2, hash },
+        upto: { epoch: 1, seq: safe, hash },
+        reason: "refused: ü",
+      },
+      { call: "registers" },
+      { call: "registers", after: [meter, other] },
       { call: "summaries", statements: [] },
       { call: "summaries", statements: [bytes(32), bytes(0), bytes(24)] },
     ],
@@ -139,6 +162,14 @@ const parsers = {
     samples: [
       { head, refused: [] },
       { head, refused: [{ index: 63, reason: "gap" }, { index: 0, reason: "" }] },
+    ],
+  }),
+  decodeKnownRegisters: parser({
+    ...{ parse: decodeKnownRegisters, error: UplinkError, write: encodeKnownRegisters },
+    samples: [
+      [],
+      [{ meter, register: other, seq: safe, energy_Wh: 0 }],
+      [meter, other].map((register) => ({ meter, register, seq: 1, energy_Wh: 70_000 })),
     ],
   }),
   decodeCbor: parser<Cbor>({

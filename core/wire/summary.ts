@@ -5,6 +5,7 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { type Id, isId } from "../base/id.ts";
+import { type Range, sizeOf } from "../base/ranges.ts";
 import { type Cbor, decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
 
 export const summaryType = "application/edgeward-summary+cbor";
@@ -20,10 +21,18 @@ export interface WindowFigures {
   readonly sum_voltage_mV: number;
   readonly min_voltage_mV: number;
   readonly max_voltage_mV: number;
-  /** Consumed since each meter's reading before the window. */
+  /** Consumed since each register's reading before the window. */
   readonly energy_Wh: number;
-  /** Each meter's cumulative register at its last reading in the window. */
-  readonly registers: ReadonlyMap<Id, number>;
+  /** By meter and register, which readings were summed up: all `n`, each once. */
+  readonly registers: ReadonlyMap<Id, ReadonlyMap<Id, RegisterInWindow>>;
+}
+
+/** What a window holds of one register. */
+export interface RegisterInWindow {
+  /** The cumulative register at the reading with the highest number. */
+  readonly energy_Wh: number;
+  /** The numbers of the readings. */
+  readonly seqs: readonly Range[];
 }
 
 export interface Summary extends WindowFigures {
@@ -67,7 +76,7 @@ export function encodeSummary(summary: Summary): Uint8Array {
   const map = new Map<string, Cbor>([
     ["fog_id", summary.fog_id],
     ["window", [summary.window.start, summary.window.end]],
-    ["registers", summary.registers],
+    ["registers", encodeRegisters(summary.registers)],
     ["prev", summary.prev],
   ]);
   for (const [key] of integers) map.set(key, summary[key]);
@@ -80,7 +89,7 @@ export function decodeSummary(payload: Uint8Array): Summary {
     const map = new MapReader(decodeCbor(payload));
     const fog_id = map.value("fog_id");
     const [start, end] = map.array("window", 2) as number[];
-    const registers = map.value("registers");
+    const registers = decodeRegisters(map.value("registers"));
     const prev = map.value("prev");
     const figures = Object.fromEntries(
       integers.map(([key, min, max]) => [key, map.integer(key, min, max)]),
@@ -88,7 +97,7 @@ export function decodeSummary(payload: Uint8Array): Summary {
     map.end();
     if (
       isId(fog_id) && isTime(start) && isTime(end) && start! < end! &&
-      isRegisterMap(registers) && registers.size === figures.num_meters &&
+      registers.size === figures.num_meters && readingsIn(registers) === figures.n &&
       (prev === null || (prev instanceof Uint8Array && prev.length === 32))
     ) {
       return { ...figures, fog_id, window: { start: start!, end: end! }, registers, prev };
@@ -103,9 +112,62 @@ function isTime(value: unknown): boolean {
   return Number.isInteger(value) && value as number >= 0 && value as number <= maxTime;
 }
 
-function isRegisterMap(value: unknown): value is Map<Id, number> {
-  return value instanceof Map && value.size <= maxMeters &&
-    [...value].every(([meter, energy]) => isId(meter) && Number.isSafeInteger(energy));
+/** A register is `[energy_Wh, first, last, first, last, …]`. */
+function encodeRegisters(registers: WindowFigures["registers"]): ReadonlyMap<string, Cbor> {
+  const map = new Map<string, ReadonlyMap<string, Cbor>>();
+  for (const [meter, ofMeter] of registers) {
+    const inner = new Map<string, Cbor>();
+    for (const [register, { energy_Wh, seqs }] of ofMeter) {
+      inner.set(register, [energy_Wh, ...seqs.flat()]);
+    }
+    map.set(meter, inner);
+  }
+  return map;
+}
+
+function decodeRegisters(value: Cbor): WindowFigures["registers"] {
+  const registers = new Map<Id, ReadonlyMap<Id, RegisterInWindow>>();
+  for (const [meter, item] of entriesOf(value)) {
+    const ofMeter = new Map<Id, RegisterInWindow>();
+    for (const [register, figures] of entriesOf(item)) {
+      ofMeter.set(register, decodeRegister(figures));
+    }
+    registers.set(meter, ofMeter);
+  }
+  return registers;
+}
+
+function entriesOf(value: Cbor): [Id, Cbor][] {
+  if (!(value instanceof Map) || value.size === 0 || value.size > maxMeters) throw malformed();
+  return [...value].map(([id, item]) => {
+    if (!isId(id)) throw malformed();
+    return [id, item];
+  });
+}
+
+/** Ranges in ascending order, with room between them. */
+function decodeRegister(item: Cbor): RegisterInWindow {
+  if (!Array.isArray(item) || item.length < 3 || item.length % 2 === 0) throw malformed();
+  const [energy_Wh, ...ends] = item as number[];
+  let least = 0;
+  const seqs: Range[] = [];
+  for (let i = 0; i < ends.length; i += 2) {
+    const [first, last] = [ends[i]!, ends[i + 1]!];
+    if (!Number.isSafeInteger(first) || !Number.isSafeInteger(last)) throw malformed();
+    if (first < least || last < first) throw malformed();
+    seqs.push([first, last]);
+    least = last + 2;
+  }
+  if (!Number.isSafeInteger(energy_Wh) || energy_Wh! < 0) throw malformed();
+  return { energy_Wh: energy_Wh!, seqs };
+}
+
+function readingsIn(registers: WindowFigures["registers"]): number {
+  let n = 0;
+  for (const ofMeter of registers.values()) {
+    for (const { seqs } of ofMeter.values()) n += sizeOf(seqs);
+  }
+  return n;
 }
 
 function malformed(cause?: unknown): SummaryError {

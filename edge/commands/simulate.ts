@@ -8,7 +8,13 @@ import { askSite } from "../admin_client.ts";
 import { configureLogging } from "../logging.ts";
 import { configOption, loadSite, wholeNumber } from "../options.ts";
 import { enrolFleet } from "../simulate/enrol_fleet.ts";
-import { drainFleet, runFleet } from "../simulate/fleet.ts";
+import { drainFleet, fleetMisdeeds, runFleet } from "../simulate/fleet.ts";
+import {
+  misbehaviourOption,
+  misbehavioursHelp,
+  misdeedsText,
+} from "../simulate/misbehaviour_option.ts";
+import { type Misbehaviour, mischiefOf } from "../simulate/misbehaviour.ts";
 import {
   loadSource,
   paceOf,
@@ -27,6 +33,7 @@ import { stopSignal } from "./run.ts";
 interface MeterOptions extends SimulationOptions, StrangerOptions {
   readonly config?: string;
   readonly count: number;
+  readonly misbehave?: readonly Misbehaviour[];
   readonly json?: true;
 }
 
@@ -41,7 +48,9 @@ export function configure(command: Command): void {
     )
     .addOption(configOption())
     .option("--count <n>", "how many meters", wholeNumber(1, 10_000), 10)
-    .option("--json", "print one JSON object at the end");
+    .addOption(misbehaviourOption())
+    .option("--json", "print one JSON object at the end")
+    .addHelpText("after", misbehavioursHelp);
   simulationOptions(strangerOptions(meters), { speed: 1 }).action(simulateMeters);
 }
 
@@ -54,9 +63,11 @@ async function simulateMeters(options: MeterOptions): Promise<void> {
     line.clear();
     warnLine(text);
   };
+  const { seed, misbehave = [] } = options;
   await using fleet = await enrolFleet({
     count: options.count,
     enrol,
+    mischief: (meter) => mischiefOf(misbehave, { seed, meter }),
     onApproval(id, words) {
       if (words !== null) say(`${id} waits for approval: ${words}`);
       else if (options.withoutCode) say(`${id} is let in`);
@@ -81,10 +92,19 @@ async function simulateMeters(options: MeterOptions): Promise<void> {
   line.show("draining …");
   const totals = await drainFleet(meters, AbortSignal.timeout(drainTime));
   line.clear();
+  const misdeeds = fleetMisdeeds(meters);
   const { sent, accepted, refused } = totals;
-  if (options.json) printJson({ ...totals, steps, meters: meters.length });
-  else printLine(`${accepted} of ${sent} readings accepted, ${refused} refused`);
-  if (accepted !== sent) throw new CodedError("incomplete", "The site did not take every reading");
+  if (options.json) {
+    printJson({ ...totals, steps, meters: meters.length, ...(options.misbehave && { misdeeds }) });
+  } else {
+    printLine(`${accepted} of ${sent} readings accepted, ${refused} refused`);
+    for (const text of misdeedsText(misdeeds)) printLine(text);
+  }
+  // whose clock is wrong on purpose is refused as it should be
+  const expected = misbehave.includes("clock") ? refused : 0;
+  if (accepted + expected !== sent) {
+    throw new CodedError("incomplete", "The site did not take every reading");
+  }
 }
 
 /** How meters learn of their site: from a code that it makes for them, or from the command line. */

@@ -5,6 +5,7 @@ import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { logOf } from "../../core/services/logging.ts";
 import type { Remote } from "../../core/services/sessions/mod.ts";
 import { SimulatedMeter } from "./meter.ts";
+import { type Mischief, wellBehaved } from "./misbehaviour.ts";
 
 export interface EnrolledFleet extends AsyncDisposable {
   readonly meters: readonly SimulatedMeter[];
@@ -16,6 +17,8 @@ export async function enrolFleet(options: {
   readonly enrol: (id: Id) => Promise<Remote>;
   /** Hears what a meter shows while it waits for approval, and null when it is let in. */
   readonly onApproval?: (id: Id, words: string | null) => void;
+  /** How each meter misbehaves, by its number from 0: not at all unless said. */
+  readonly mischief?: (meter: number) => Mischief;
 }): Promise<EnrolledFleet> {
   const suite = nativeSuite();
   const log = logOf("simulate", "meter");
@@ -27,8 +30,9 @@ export async function enrolFleet(options: {
     const id = parseId(`meter-${run}-${String(i).padStart(digits, "0")}`);
     const enrolment = await options.enrol(id);
     const onApproval = (words: string | null) => options.onApproval?.(id, words);
-    const meter = new SimulatedMeter({ suite, enrolment, id, clock: Date.now, log, onApproval });
-    meters.push(stack.use(meter));
+    const mischief = options.mischief?.(i - 1) ?? wellBehaved;
+    const meter = { suite, enrolment, id, clock: Date.now, log, onApproval, mischief };
+    meters.push(stack.use(new SimulatedMeter(meter)));
   }
   const running = stack.move();
   return { meters, [Symbol.asyncDispose]: () => running.disposeAsync() };

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../core/base/clock.ts";
 import { pause } from "../../core/services/pause.ts";
+import { type Misdeeds, sumOf } from "./misbehaviour.ts";
 import type { MeterStatistics, SimulatedMeter } from "./meter.ts";
 import type { Source } from "./source.ts";
 
@@ -59,6 +60,11 @@ export async function drainFleet(
 ): Promise<MeterStatistics> {
   await Promise.all(meters.map((meter) => meter.drained(signal)));
   return fleetStatistics(meters);
+}
+
+/** What all meters have done wrong, on purpose. */
+export function fleetMisdeeds(meters: readonly SimulatedMeter[]): Misdeeds {
+  return sumOf(meters.map(({ misdeeds }) => misdeeds));
 }
 
 /** The sums over all meters. */

@@ -1,8 +1,9 @@
 /**
  * A meter played by this program: it measures, signs and sends as a real one would. It promises that
  * no reading is lost: what is measured waits, in order, until the fog has acknowledged it; it is sent
- * again, in the bytes first signed, through any outage. What has to wait is bounded, and lives in
- * memory only: a meter that is made anew begins at reading 1, so it needs a register of its own.
+ * again, in the bytes first signed, through any outage. A reading that the fog takes for one from the
+ * future is not given up at once, as either clock may be wrong. What has to wait is bounded, and lives
+ * in memory only: a meter that is made anew begins at reading 1, so it needs a register of its own.
  */
 import type { Clock } from "../../core/base/clock.ts";
 import { CodedError } from "../../core/base/errors.ts";
@@ -22,10 +23,12 @@ import {
   decodeReceipt,
   encodeBatch,
   maxBatch,
-  type Reading,
+  type ReadingRefusal,
   readingsType,
 } from "../../core/wire/reading.ts";
-import { EnergyRegister } from "./energy.ts";
+import { Backlog, type Batch, newIn, readingsOf, type Settled } from "./backlog.ts";
+import { Instrument, type Measured } from "./instrument.ts";
+import type { Misbehaviour, Mischief, Misdeeds } from "./misbehaviour.ts";
 import type { Load } from "./source.ts";
 
 /** Who the meter is: its site binds both keys to it when it enrols. */
@@ -54,6 +57,12 @@ export interface MeterOptions {
   readonly capacity?: number;
   /** In [0, 1): spreads the repetitions of many meters. */
   readonly random?: () => number;
+  /** Behaves well unless told. */
+  readonly mischief?: Mischief;
+  /** Hears of each reading once, when the fog has said that it is safe, or that it will not have it. */
+  readonly onSettled?: (measured: Measured, outcome: "accepted" | "refused") => void;
+  /** Milliseconds that only ever rise; those of the process unless given. */
+  readonly now?: Clock;
 }
 
 /** Readings, each counted once. Once nothing waits, `sent` is `accepted` and `refused` together. */
@@ -78,32 +87,41 @@ const final = new Set([
 const answerTime = 10_000;
 const firstWait = 250;
 const longestWait = 30_000;
+/** Longer than anything is held back; a new reading or the end of the run wakes the meter earlier. */
+const longestRest = 60_000;
 
 export class SimulatedMeter implements AsyncDisposable {
   readonly id: Id;
   readonly keys: MeterKeys;
   readonly #options: MeterOptions;
   readonly #channel: Channel;
-  readonly #energy = new EnergyRegister();
+  readonly #instrument: Instrument;
+  readonly #backlog: Backlog;
   readonly #stopping = new AbortController();
-  /** Measured and not yet settled; the batch under way stays at its head. */
-  readonly #waiting: Reading[] = [];
+  /** There while nothing that waits is due; aborted when that may have changed. */
+  #rest: AbortController | undefined;
   /** Resolves with whether nothing waits; there while something does. */
   #sending: Promise<boolean> | undefined;
-  #seq = 0;
   #sent = 0;
   #accepted = 0;
   #refused = 0;
+  readonly #misdeeds: Partial<Record<Misbehaviour, number>> = {};
   /** Why what is waiting waits. */
   #trouble: unknown;
   #isLetIn = false;
+  #isAhead = false;
 
   /** Nothing is sent before the first reading. @throws ChannelError when the URL is of no known kind */
   constructor(options: MeterOptions) {
-    const { suite, enrolment, id, keys, onApproval } = options;
+    const { suite, enrolment, id, keys, onApproval, register = parseId("r1") } = options;
     this.id = id;
     this.keys = keys ?? { noise: suite.x25519.keyPair(), signer: suite.ed25519.signer() };
     this.#options = options;
+    const onMisdeed = (kind: Misbehaviour, count: number) => {
+      this.#misdeeds[kind] = (this.#misdeeds[kind] ?? 0) + count;
+    };
+    this.#instrument = new Instrument({ ...options, register, onMisdeed });
+    this.#backlog = new Backlog({ ...options, onMisdeed });
     this.#channel = dial(enrolment, {
       ...options,
       device: id,
@@ -120,44 +138,50 @@ export class SimulatedMeter implements AsyncDisposable {
     return { sent: this.#sent, accepted: this.#accepted, refused: this.#refused };
   }
 
+  get misdeeds(): Misdeeds {
+    return { ...this.#misdeeds };
+  }
+
   /**
    * Takes the next reading, now; it is sent in the background.
    * @throws MeterError "queue_full": the load was not measured, the readings before it are kept;
    * "meter_stopped"
    */
-  measure({ power_W, voltage_mV }: Load): void {
-    const { clock, capacity = 100_000 } = this.#options;
+  measure(load: Load): void {
+    const { capacity = 100_000 } = this.#options;
     if (this.#stopping.signal.aborted) {
       throw new MeterError("meter_stopped", `Cannot measure: the meter "${this.id}" has stopped`);
     }
-    if (this.#waiting.length >= capacity) {
+    if (this.#backlog.size >= capacity) {
       throw new MeterError(
         "queue_full",
         `Cannot measure: ${capacity} readings of the meter "${this.id}" wait for its site`,
         { hint: "bring the site back; what is waiting will be sent then", cause: this.#trouble },
       );
     }
-    const t = clock();
-    const energy_Wh = this.#energy.advance(t, power_W);
-    this.#waiting.push({ seq: ++this.#seq, t, energy_Wh, power_W, voltage_mV, flags: 0 });
+    this.#backlog.add(this.#instrument.read(load), this.#now());
     this.#sending ??= this.#send();
+    this.#rest?.abort();
   }
 
   /**
-   * Resolves when nothing is waiting.
+   * Resolves when nothing is waiting; until then nothing is held back on purpose.
    * @throws MeterError "not_drained" when the signal aborts before, or the meter is stopped
    */
   async drained(signal: AbortSignal): Promise<void> {
-    if (this.#waiting.length === 0) return;
+    if (this.#backlog.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<false>();
     const giveUp = () => resolve(false);
     signal.addEventListener("abort", giveUp);
+    this.#backlog.flush(this.#now());
+    this.#rest?.abort();
     const isDrained = !signal.aborted && await Promise.race([this.#sending, promise]);
+    this.#backlog.rest();
     signal.removeEventListener("abort", giveUp);
     if (isDrained) return;
     throw new MeterError(
       "not_drained",
-      `Cannot drain the meter "${this.id}": ${this.#waiting.length} readings still wait`,
+      `Cannot drain the meter "${this.id}": ${this.#backlog.size} readings still wait`,
       {
         hint: this.#mustWait(this.#trouble)
           ? "it waits for approval: `edgeward peers list` at its site, then `edgeward peers approve`"
@@ -170,53 +194,86 @@ export class SimulatedMeter implements AsyncDisposable {
   /** Stops at once; what is waiting is given up, so drain first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
+    this.#rest?.abort();
     await this.#channel[Symbol.asyncDispose]();
     await this.#sending;
   }
 
-  /** Sends batch after batch until nothing waits. */
-  async #send(): Promise<boolean> {
-    const { suite, register = parseId("r1"), batch = maxBatch } = this.#options;
-    while (this.#waiting.length > 0) {
-      const readings = this.#waiting.slice(0, Math.min(batch, maxBatch));
-      this.#sent += readings.length;
-      const payload = encodeBatch({ meter: this.id, register, readings });
-      const statement = signStatement(suite, this.keys.signer, readingsType, payload);
-      const settled = await this.#deliver(statement, readings.length);
-      if (settled === null) break;
-      this.#accepted += settled.accepted;
-      this.#refused += settled.refused;
-      this.#waiting.splice(0, readings.length);
-    }
-    this.#sending = undefined;
-    return this.#waiting.length === 0;
+  #now(): number {
+    return (this.#options.now ?? (() => performance.now()))();
   }
 
-  /** Repeats a batch until the fog has settled it; null when the meter is stopped before. */
+  /** Sends batch after batch until nothing waits. */
+  async #send(): Promise<boolean> {
+    const { suite, batch: most = maxBatch } = this.#options;
+    while (this.#backlog.size > 0 && !this.#stopping.signal.aborted) {
+      const batch = this.#backlog.take(this.#now(), Math.min(most, maxBatch));
+      if (batch === null) {
+        await this.#untilDue();
+        continue;
+      }
+      this.#sent += newIn(batch);
+      const { register } = batch[0];
+      const payload = encodeBatch({ meter: this.id, register, readings: readingsOf(batch) });
+      const statement = signStatement(suite, this.keys.signer, readingsType, payload);
+      const refused = await this.#deliver(statement, batch);
+      if (refused === null) break;
+      this.#account(this.#backlog.settle(batch, refused, this.#now()));
+    }
+    this.#sending = undefined;
+    return this.#backlog.size === 0;
+  }
+
+  async #untilDue(): Promise<void> {
+    const now = this.#now();
+    this.#rest = new AbortController();
+    await pause(Math.min(longestRest, this.#backlog.dueAt(now) - now), this.#rest.signal);
+    this.#rest = undefined;
+  }
+
+  #account({ accepted, refused, postponed }: Settled): void {
+    const { log, onSettled } = this.#options;
+    this.#accepted += accepted.length;
+    this.#refused += refused.length;
+    for (const measured of accepted) onSettled?.(measured, "accepted");
+    for (const measured of refused) onSettled?.(measured, "refused");
+    // one line when it begins, and none while it lasts
+    if (postponed > 0 && !this.#isAhead) {
+      log.warn("readings kept, to be sent again: they are ahead of the site's clock", {
+        meter: this.id,
+        readings: postponed,
+      });
+    }
+    if (postponed > 0) this.#isAhead = true;
+    else if (accepted.length > 0) this.#isAhead = false;
+  }
+
+  /** Repeats a batch until the fog has settled it: what it refuses; null when the meter is stopped. */
   async #deliver(
     statement: Uint8Array,
-    count: number,
-  ): Promise<Omit<MeterStatistics, "sent"> | null> {
+    batch: Batch,
+  ): Promise<ReadonlyMap<number, ReadingRefusal> | null> {
     const { log, random = Math.random, onApproval } = this.#options;
     const { signal } = this.#stopping;
     for (let wait = firstWait;; wait = Math.min(2 * wait, longestWait)) {
       try {
         const answer = await this.#channel.call(statement, { within: answerTime });
         const { accepted, duplicates, refused } = decodeReceipt(answer);
-        if (accepted + duplicates + refused.length !== count) {
+        if (accepted + duplicates + refused.length !== batch.length) {
           throw new CodedError("receipt_short", "The receipt does not account for every reading");
         }
-        if (refused.length > 0) log.warn("readings refused", { meter: this.id, refused });
+        const final = refused.filter(({ reason }) => reason !== "future");
+        if (final.length > 0) log.warn("readings refused", { meter: this.id, refused: final });
         if (this.#trouble !== undefined) log.info("readings flow again", { meter: this.id });
         this.#trouble = undefined;
         if (!this.#isLetIn) onApproval?.(null);
         this.#isLetIn = true;
-        return { accepted: accepted + duplicates, refused: refused.length };
+        return new Map(refused.map(({ seq, reason }) => [seq, reason]));
       } catch (error) {
         if (signal.aborted) return null;
         if (error instanceof Refusal && final.has(error.code)) {
-          log.warn("batch refused", { meter: this.id, readings: count, error });
-          return { accepted: 0, refused: count };
+          log.warn("batch refused", { meter: this.id, readings: batch.length, error });
+          return new Map(batch.map(({ reading }) => [reading.seq, "implausible"]));
         }
         // one line when the trouble begins is enough, and none for what is as it should be
         const isPatient = this.#mustWait(error);

@@ -4,6 +4,7 @@ import { parseId } from "../../core/base/id.ts";
 import { Refusal } from "../../core/services/sessions/mod.ts";
 import type { Reading, Receipt } from "../../core/wire/reading.ts";
 import { type FakeFog, fakeFog, realFog, silent, suite, takeAll } from "./_fakes.ts";
+import { misbehaviours, mischiefOf } from "./misbehaviour.ts";
 import { type MeterOptions, SimulatedMeter } from "./meter.ts";
 
 const load = { power_W: 1_000, voltage_mV: 230_000 };
@@ -103,6 +104,75 @@ Deno.test("SimulatedMeter counts the readings that a receipt refuses", async () 
   assert.deepEqual(meter.statistics, { sent: 1, accepted: 0, refused: 1 });
 });
 
+Deno.test("SimulatedMeter keeps what its site takes for the future, says so once, and sends it again", async () => {
+  let times = 0;
+  await using fog = await fakeFog(({ readings }): Receipt => {
+    const isFuture = readings.some(({ seq }) => seq === 2) && times++ < 2;
+    const refused = isFuture ? [{ seq: 2, reason: "future" as const }] : [];
+    return { accepted: readings.length - refused.length, duplicates: 0, refused };
+  });
+  const said: string[] = [];
+  const log = { ...silent, warn: (message: string) => void said.push(message) };
+  const settled: [number, string][] = [];
+  await using meter = meterOf(fog, {
+    log,
+    now: hurried(),
+    onSettled: ({ reading }, outcome) => void settled.push([reading.seq, outcome]),
+  });
+  for (let i = 0; i < 3; i++) meter.measure(load);
+  await meter.drained(forever);
+  assert.equal(times, 3);
+  assert.deepEqual(meter.statistics, { sent: 3, accepted: 3, refused: 0 });
+  assert.deepEqual(settled.toSorted(), [[1, "accepted"], [2, "accepted"], [3, "accepted"]]);
+  assert.deepEqual(said, ["readings kept, to be sent again: they are ahead of the site's clock"]);
+});
+
+Deno.test("SimulatedMeter gives up what stays ahead of its site's clock", async () => {
+  await using fog = await fakeFog(({ readings }): Receipt => ({
+    accepted: 0,
+    duplicates: 0,
+    refused: readings.map(({ seq }) => ({ seq, reason: "future" })),
+  }));
+  await using meter = meterOf(fog, { now: hurried() });
+  for (let i = 0; i < 20; i++) meter.measure(load);
+  await meter.drained(forever);
+  assert.deepEqual(meter.statistics, { sent: 20, accepted: 0, refused: 20 });
+});
+
+Deno.test("SimulatedMeter that misbehaves in every way accounts for each reading once", async () => {
+  for (const seed of [1, 2, 3]) {
+    const at = new Map<string, Reading>();
+    let again = 0;
+    await using fog = await fakeFog(({ register, readings }): Receipt => {
+      let duplicates = 0;
+      for (const reading of readings) {
+        const key = `${register}/${reading.seq}`;
+        if (at.has(key)) {
+          assert.deepEqual(reading, at.get(key));
+          duplicates++;
+        }
+        at.set(key, reading);
+      }
+      again += duplicates;
+      return { accepted: readings.length - duplicates, duplicates, refused: [] };
+    });
+    let settled = 0;
+    await using meter = meterOf(fog, {
+      mischief: mischiefOf(misbehaviours, { seed, meter: 0 }),
+      batch: 16,
+      onSettled: () => void settled++,
+    });
+    for (let i = 0; i < 300; i++) meter.measure(load);
+    await meter.drained(forever);
+    assert.deepEqual(meter.statistics, { sent: 300, accepted: 300, refused: 0 });
+    assert.deepEqual([at.size, settled], [300, 300]);
+    const { duplicate, late, disorder, ...others } = meter.misdeeds;
+    assert.equal(duplicate, again);
+    assert.ok(late! > 0 && disorder! > 0 && again > 0);
+    assert.equal(others.replace! + 1, new Set(fog.calls.map((call) => call.batch.register)).size);
+  }
+});
+
 Deno.test("SimulatedMeter.measure() refuses what it cannot keep, and keeps the rest", async () => {
   const open = Promise.withResolvers<void>();
   await using fog = await fakeFog(async (batch) => {
@@ -167,6 +237,12 @@ Deno.test("SimulatedMeter loses nothing while its site is away", async () => {
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+/** A clock that has always moved on by a minute, so that nothing has to be waited for. */
+function hurried(): () => number {
+  let now = 0;
+  return () => now += 60_000;
+}
 
 const defaults = { suite, clock: Date.now, log: silent, random: () => 0 };
 

@@ -21,7 +21,7 @@ export function simulationOptions(command: Command, defaults: { speed: number })
       "--household <file>",
       "replay a household's file (UCI format) instead of the load model",
     )
-    .option("--seed <n>", "seed of the load model", wholeNumber(0, 2 ** 31), 1)
+    .option("--seed <n>", "seed of everything that is drawn at random", wholeNumber(0, 2 ** 31), 1)
     .option("--speed <n>", "minutes of load per minute", positiveNumber, defaults.speed)
     .option("--for <seconds>", "stop after so many seconds (default: at Ctrl-C)", positiveNumber)
     .option("--quiet", "show no progress");

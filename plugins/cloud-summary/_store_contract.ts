@@ -3,50 +3,14 @@
  * open an empty store. Links are as fogs make them, only that nobody signed them.
  */
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import type { Id } from "../../core/base/id.ts";
-import { nativeSuite } from "../../core/services/crypto_native.ts";
-import { encodeSummary, type Summary } from "../../core/wire/summary.ts";
-import type { SignedSummary, SummaryStore, Window } from "./store.ts";
-
-const suite = nativeSuite();
-const minute = 60_000;
-const fog = "fog-1" as Id;
+import { chain, everything, fog, headOf, link, minute, nowhere, windowOf } from "./_links.ts";
+import { maxAhead } from "./_chain.ts";
+import { maxEvidence } from "./_evidence.ts";
+import type { Place, SummaryStore } from "./store.ts";
 
 /** Gives an empty store and does away with it afterwards. */
 export type WithStore = (use: (store: SummaryStore) => Promise<void>) => Promise<void>;
-
-type Change = Partial<Omit<Summary, "window">> & { at?: number };
-
-/** One link: the window of minute `at`, and figures that follow from `n`. */
-export function link(change: Change = {}, before?: SignedSummary): SignedSummary {
-  const { at = 0, n = 1, ...rest } = change;
-  const power = rest.sum_power_W ?? 100 * n;
-  const summary: Summary = {
-    ...{ fog_id: fog, epoch: 1, seq: (before?.summary.seq ?? 0) + 1, revision: 0 },
-    ...{ prev: before?.hash ?? null, window: { start: at * minute, end: (at + 1) * minute } },
-    ...{ n, num_meters: 1, registers: new Map([["m-1" as Id, n]]), energy_Wh: n },
-    ...{ sum_power_W: power, min_power_W: 0 - power, max_power_W: power },
-    ...{ sum_voltage_mV: 230_000 * n, min_voltage_mV: 229_000, max_voltage_mV: 231_000 },
-    ...rest,
-  };
-  const statement = encodeSummary(summary);
-  return { summary, statement, hash: suite.sha256(statement) };
-}
-
-/** Links that follow each other. */
-export function chain(...changes: readonly Change[]): SignedSummary[] {
-  const links: SignedSummary[] = [];
-  for (const change of changes) links.push(link(change, links.at(-1)));
-  return links;
-}
-
-function headOf({ summary: { epoch, seq }, hash }: SignedSummary) {
-  return { epoch, seq, hash };
-}
-
-const nothing = { epoch: 0, seq: 0, hash: new Uint8Array(32) };
-const everything = { from: 0, to: Number.MAX_SAFE_INTEGER, limit: 1_000 };
 
 /** Registers the tests. @param name of the dialect */
 export function testSummaryStore(name: string, withStore: WithStore): void {
@@ -54,7 +18,7 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     Deno.test(`${name}: ${what}`, () => withStore(run));
 
   test("a new store has no head, no windows, no totals", async (store) => {
-    assert.deepEqual(await store.head(fog), nothing);
+    assert.deepEqual(await store.head(fog), nowhere);
     assert.deepEqual(await store.windows(everything), []);
     assert.deepEqual(await store.latest(9), []);
     const totals = { windows: 0, n: 0, sum_power_W: 0, sum_voltage_mV: 0 };
@@ -64,18 +28,20 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
   test("append() stores what comes in order and moves the head", async (store) => {
     const links = chain({ at: 1 }, { at: 2 }, { at: 3, n: 7 });
     const first = await store.append(fog, links.slice(0, 1), 1);
-    assert.deepEqual(first, { head: headOf(links[0]!), outcomes: ["stored"] });
+    const news = { epochs: [], conflicts: [] };
+    assert.deepEqual(first, { head: headOf(links[0]!), outcomes: ["stored"], ...news });
     const rest = await store.append(fog, links.slice(1), 2);
-    assert.deepEqual(rest, { head: headOf(links[2]!), outcomes: ["stored", "stored"] });
+    assert.deepEqual(rest, { head: headOf(links[2]!), outcomes: ["stored", "stored"], ...news });
     assert.deepEqual(await store.head(fog), headOf(links[2]!));
     assert.deepEqual((await store.windows(everything)).at(-1), windowOf(links[2]!));
   });
 
   test("append() of nothing gives the head", async (store) => {
     const [first] = chain({});
-    assert.deepEqual(await store.append(fog, [], 1), { head: nothing, outcomes: [] });
+    const none = { outcomes: [], epochs: [], conflicts: [] };
+    assert.deepEqual(await store.append(fog, [], 1), { head: nowhere, ...none });
     await store.append(fog, [first!], 1);
-    assert.deepEqual(await store.append(fog, [], 1), { head: headOf(first!), outcomes: [] });
+    assert.deepEqual(await store.append(fog, [], 1), { head: headOf(first!), ...none });
   });
 
   test("append() knows a repetition, in whole and in part", async (store) => {
@@ -83,7 +49,8 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     await store.append(fog, links.slice(0, 2), 1);
     const totals = await store.totals();
     const again = await store.append(fog, links.slice(0, 2), 2);
-    assert.deepEqual(again, { head: headOf(links[1]!), outcomes: ["duplicate", "duplicate"] });
+    assert.deepEqual(again.outcomes, ["duplicate", "duplicate"]);
+    assert.deepEqual(again.head, headOf(links[1]!));
     assert.deepEqual(await store.totals(), totals);
     const more = await store.append(fog, links, 2);
     assert.deepEqual(more.outcomes, ["duplicate", "duplicate", "stored"]);
@@ -99,24 +66,33 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     assert.equal((await store.totals()).windows, 2);
   });
 
-  test("append() refuses what leaves a gap, and changes nothing", async (store) => {
-    const links = chain({ at: 1 }, { at: 2 }, { at: 3 });
-    const [first, , third] = links;
-    assert.deepEqual(await store.append(fog, [third!], 1), { head: nothing, outcomes: ["gap"] });
-    await store.append(fog, [first!], 1);
-    const gap = await store.append(fog, [third!], 1);
-    assert.deepEqual(gap, { head: headOf(first!), outcomes: ["gap"] });
-    assert.equal((await store.totals()).windows, 1);
-    assert.deepEqual((await store.append(fog, links, 1)).outcomes, [
-      ...["duplicate", "stored", "stored"],
-    ]);
+  test("append() keeps what is ahead, and the head goes on over it", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3 }, { at: 4 });
+    const [first, second, third, fourth] = links;
+    const ahead = await store.append(fog, [third!], 1);
+    assert.deepEqual([ahead.head, ahead.outcomes], [nowhere, ["stored"]]);
+    assert.deepEqual(await store.windows(everything), [windowOf(third!)]);
+    await store.append(fog, [first!], 2);
+    assert.deepEqual(await store.head(fog), headOf(first!));
+    const over = await store.append(fog, [second!], 3);
+    assert.deepEqual([over.head, over.outcomes], [headOf(third!), ["stored"]]);
+    const rest = await store.append(fog, [...links].reverse(), 4);
+    assert.deepEqual(rest.outcomes, ["stored", "duplicate", "duplicate", "duplicate"]);
+    assert.deepEqual([rest.head, (await store.totals()).windows], [headOf(fourth!), 4]);
   });
 
-  test("append() refuses a beginning that is none", async (store) => {
-    const wrong = [link({ seq: 2 }), link({ prev: new Uint8Array(32) }), link({ epoch: 2 })];
+  test("append() calls what can be nowhere in a chain a conflict", async (store) => {
+    const [first, second] = chain({ at: 1 }, { at: 2 });
+    const wrong = [
+      link({ seq: 2 }),
+      link({ prev: new Uint8Array(32) }),
+      link({ epoch: 2, seq: 9 }),
+    ];
     for (const one of wrong) {
-      assert.deepEqual(await store.append(fog, [one], 1), { head: nothing, outcomes: ["gap"] });
+      const { head, outcomes } = await store.append(fog, [one], 1);
+      assert.deepEqual([head, outcomes], [nowhere, ["conflict"]]);
     }
+    assert.deepEqual((await store.append(fog, [first!, second!], 1)).head, headOf(second!));
   });
 
   test("append() calls other content at a place that is taken a conflict", async (store) => {
@@ -124,27 +100,146 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     await store.append(fog, links, 1);
     for (const i of [0, 1]) {
       const other = link({ at: 5, n: 99 }, links[i - 1]);
-      const { head, outcomes } = await store.append(fog, [other], 1);
+      const { head, outcomes, conflicts } = await store.append(fog, [other], 1);
       assert.deepEqual([head, outcomes], [headOf(links[1]!), ["conflict"]]);
+      assert.deepEqual(conflicts, [{ epoch: 1, seq: i + 1 }]);
+      // what is known is no news
+      assert.deepEqual((await store.append(fog, [other], 1)).conflicts, []);
     }
     assert.deepEqual(await store.windows(everything), links.map(windowOf));
+  });
+
+  test("append() keeps evidence of some contradictions, and refuses all", async (store) => {
+    await store.append(fog, chain({ at: 1 }), 1);
+    const places: Place[] = [];
+    for (let n = 2; n < 2 * maxEvidence; n += 9) {
+      const forked = Array.from({ length: 9 }, (_, i) => link({ at: 1, n: n + i }));
+      const { outcomes, conflicts } = await store.append(fog, forked, 1);
+      assert.deepEqual(outcomes, Array(9).fill("conflict"));
+      places.push(...conflicts);
+    }
+    assert.equal(places.length, maxEvidence);
   });
 
   test("append() calls the next place over another history a conflict", async (store) => {
     const links = chain({ at: 1 }, { at: 2 });
     await store.append(fog, links, 1);
     const [, elsewhere] = chain({ at: 1, n: 2 }, { at: 2, n: 2 });
-    for (const forked of [link({ at: 3 }, elsewhere), link({ at: 3, seq: 3 })]) {
+    for (const forked of [link({ at: 3 }, elsewhere), link({ at: 3, seq: 3, prev: null })]) {
       const { head, outcomes } = await store.append(fog, [forked], 1);
       assert.deepEqual([head, outcomes], [headOf(links[1]!), ["conflict"]]);
     }
     assert.deepEqual(await store.windows(everything), links.map(windowOf));
   });
 
+  test("the head stops before a link ahead that does not follow, until that is lost", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3 }, { at: 4 });
+    const [, , forked, after] = chain({ at: 1 }, { at: 2, n: 2 }, { at: 3 }, { at: 4, n: 4 });
+    await store.append(fog, [forked!], 1);
+    const { head, conflicts } = await store.append(fog, links.slice(0, 2), 1);
+    assert.deepEqual([head, conflicts], [headOf(links[1]!), [{ epoch: 1, seq: 3 }]]);
+    const again = await store.append(fog, [forked!], 1);
+    assert.deepEqual([again.outcomes, again.conflicts], [["conflict"], []]);
+    await store.append(fog, [after!], 1);
+    const lost = await store.lose(fog, headOf(forked!), { reason: "refused", at: 1 });
+    assert.deepEqual([lost.head, lost.missing], [headOf(after!), []]);
+  });
+
+  test("append() fills a hole behind the head with what fits, and with nothing else", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3 }, { at: 4 });
+    await store.append(fog, links.slice(0, 1), 1);
+    await store.append(fog, links.slice(3), 1);
+    await store.lose(fog, headOf(links[2]!), { reason: "pruned", at: 1 });
+    assert.deepEqual(await store.head(fog), headOf(links[3]!));
+    const strange = [link({ at: 9 }, links[0]), link({ at: 9, seq: 3 }, links[1])];
+    const refused = await store.append(fog, [strange[1]!], 2);
+    assert.deepEqual(refused.outcomes, ["conflict"]);
+    const filled = await store.append(fog, [links[2]!, links[1]!], 2);
+    assert.deepEqual([filled.outcomes, filled.head], [["stored", "stored"], headOf(links[3]!)]);
+    assert.deepEqual((await store.append(fog, [strange[0]!], 2)).outcomes, ["conflict"]);
+    assert.equal((await store.totals()).windows, 4);
+  });
+
+  test("append() keeps no more ahead of the head than it may, and refuses none of it", async (store) => {
+    const links = chain(...Array.from({ length: maxAhead + 3 }, (_, at) => ({ at })));
+    for (let i = links.length; i > 1; i -= 512) {
+      await store.append(fog, links.slice(Math.max(i - 512, 1), i), 1);
+    }
+    const { outcomes } = await store.append(fog, links.slice(1, 3), 1);
+    assert.deepEqual(outcomes, ["beyond", "beyond"]);
+    assert.equal((await store.totals()).windows, maxAhead);
+    const { head } = await store.append(fog, links.slice(0, 3), 1);
+    assert.deepEqual(head, headOf(links.at(-1)!));
+  });
+
+  test("head() finds the highest link at or before a place", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3 }, { at: 4, epoch: 3 });
+    await store.append(fog, [links[0]!, links[2]!, links[3]!], 1);
+    const at = async (epoch: number, seq: number) => await store.head(fog, { epoch, seq });
+    assert.deepEqual(await at(1, 0), nowhere);
+    assert.deepEqual(await at(1, 2), headOf(links[0]!));
+    assert.deepEqual(await at(1, 3), headOf(links[2]!));
+    assert.deepEqual(await at(2, 7), headOf(links[2]!));
+    assert.deepEqual(await at(9, 9), headOf(links[3]!));
+    assert.deepEqual(await store.head("fog-2" as Id, { epoch: 9, seq: 9 }), nowhere);
+  });
+
+  test("an epoch begins with a link that follows the head", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3, epoch: 2 }, { at: 4 }, { at: 5, epoch: 7 });
+    const { head, epochs } = await store.append(fog, links.slice(0, 4), 1);
+    assert.deepEqual([head, epochs], [headOf(links[3]!), [2]]);
+    // another one that follows an earlier link is kept, and leads nowhere
+    const other = link({ at: 5, epoch: 3, seq: 1 }, links[1]);
+    const kept = await store.append(fog, [other], 1);
+    assert.deepEqual([kept.head, kept.outcomes, kept.epochs], [head, ["stored"], []]);
+    const next = await store.append(fog, links.slice(4), 1);
+    assert.deepEqual([next.head, next.epochs], [headOf(links[4]!), [7]]);
+  });
+
+  test("lose() moves the head forward only, and names what is missing", async (store) => {
+    const links = chain(...Array.from({ length: 9 }, (_, at) => ({ at })));
+    await store.append(fog, [links[0]!, links[3]!, links[8]!], 1);
+    const told = { reason: "pruned", at: 5 };
+    const lost = await store.lose(fog, headOf(links[6]!), told);
+    const missing = [{ epoch: 1, from: 2, to: 3 }, { epoch: 1, from: 5, to: 7 }];
+    assert.deepEqual(lost, { head: headOf(links[6]!), missing, epochs: [], conflicts: [] });
+    for (const i of [2, 6]) {
+      const again = await store.lose(fog, headOf(links[i]!), told);
+      assert.deepEqual(again, { head: headOf(links[6]!), missing: [], epochs: [], conflicts: [] });
+    }
+    assert.deepEqual((await store.append(fog, [links[7]!], 6)).head, headOf(links[8]!));
+  });
+
+  test("lose() does not tell of a hole a second time", async (store) => {
+    const links = chain(...Array.from({ length: 6 }, (_, at) => ({ at })));
+    await store.append(fog, links.slice(0, 1), 1);
+    await store.lose(fog, headOf(links[1]!), { reason: "pruned", at: 1 });
+    await store.append(fog, links.slice(2, 3), 1);
+    const { missing } = await store.lose(fog, headOf(links[4]!), { reason: "refused", at: 2 });
+    assert.deepEqual(missing, [{ epoch: 1, from: 4, to: 5 }]);
+  });
+
+  test("lose() leads into another epoch", async (store) => {
+    const links = chain({ at: 1 }, { at: 2 }, { at: 3 }, { at: 4, epoch: 2 }, { at: 5 });
+    await store.append(fog, [links[0]!, links[2]!], 1);
+    const lost = await store.lose(fog, headOf(links[3]!), { reason: "gone", at: 1 });
+    const missing = [{ epoch: 1, from: 2, to: 2 }, { epoch: 2, from: 1, to: 1 }];
+    assert.deepEqual([lost.head, lost.missing, lost.epochs], [headOf(links[3]!), missing, [2]]);
+    assert.deepEqual((await store.append(fog, [links[4]!], 1)).head, headOf(links[4]!));
+  });
+
+  test("lose() of a link that is there with other content is a conflict", async (store) => {
+    const [, second] = chain({ at: 1 }, { at: 2 });
+    await store.append(fog, [second!], 1);
+    const upto = { epoch: 1, seq: 2, hash: new Uint8Array(32).fill(1) };
+    const { head, conflicts } = await store.lose(fog, upto, { reason: "gone", at: 1 });
+    assert.deepEqual([head, conflicts], [upto, [{ epoch: 1, seq: 2 }]]);
+  });
+
   test("append() keeps the chains of fogs apart", async (store) => {
     const [a, b] = ["fog-1", "fog-2"].map((id) => link({ fog_id: id as Id, n: 3 }));
     assert.deepEqual((await store.append("fog-1" as Id, [a!], 1)).outcomes, ["stored"]);
-    assert.deepEqual(await store.head("fog-2" as Id), nothing);
+    assert.deepEqual(await store.head("fog-2" as Id), nowhere);
     assert.deepEqual((await store.append("fog-2" as Id, [b!], 1)).outcomes, ["stored"]);
     assert.deepEqual(await store.windows(everything), [windowOf(a!), windowOf(b!)]);
     assert.deepEqual(await store.windows({ ...everything, fog: "fog-2" as Id }), [windowOf(b!)]);
@@ -186,104 +281,4 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     const starts = (await store.latest(3)).map(({ start }) => start / minute);
     assert.deepEqual(starts, [4, 3, 2]);
   });
-
-  Deno.test(`${name}: totals and pages agree with the windows, whatever comes`, async () => {
-    await fc.assert(
-      fc.asyncProperty(history, query, async (entries, { size, from, length, only }) => {
-        await withStore(async (store) => {
-          const inForce = await play(store, entries);
-          const windows = await store.windows(everything);
-          assert.deepEqual(windows, inForce);
-          const sum = (pick: (window: Window) => number) =>
-            windows.reduce((total, window) => total + pick(window), 0);
-          assert.deepEqual(await store.totals(), {
-            windows: windows.length,
-            n: sum(({ n }) => n),
-            sum_power_W: sum(({ sum_power_W }) => sum_power_W),
-            sum_voltage_mV: sum(({ sum_voltage_mV }) => sum_voltage_mV),
-          });
-
-          const range = { from: from * minute, to: (from + length) * minute };
-          const wanted = windows.filter(({ start, fog_id }) =>
-            start >= range.from && start < range.to && (only === undefined || fog_id === only)
-          );
-          const paged: Window[] = [];
-          let last: Window | undefined;
-          do {
-            const page = await store.windows({
-              ...{ ...range, limit: size },
-              ...(only !== undefined && { fog: only }),
-              ...(last !== undefined && { after: { start: last.start, fog: last.fog_id } }),
-            });
-            assert.ok(page.length <= size);
-            paged.push(...page);
-            last = page.length === size ? page.at(-1) : undefined;
-          } while (last !== undefined);
-          assert.deepEqual(paged, wanted);
-        });
-      }),
-      { numRuns: 40 },
-    );
-  });
-}
-
-const fogs = ["a", "B", "a-1", "_"] as Id[];
-
-const history = fc.array(
-  fc.record({
-    fog_id: fc.constantFrom(...fogs),
-    at: fc.nat(6),
-    revision: fc.nat(3),
-    n: fc.integer({ min: 1, max: 1_000 }),
-    sum_power_W: fc.integer({ min: -1_000_000, max: 1_000_000 }),
-    mishap: fc.constantFrom("none", "none", "none", "repeated", "lost", "forked"),
-  }),
-  { maxLength: 30 },
-);
-
-const query = fc.record({
-  size: fc.integer({ min: 1, max: 5 }),
-  from: fc.nat(4),
-  length: fc.nat(8),
-  only: fc.option(fc.constantFrom(...fogs), { nil: undefined }),
-});
-
-/** Appends a history one by one; gives the windows that must be in force, by start and fog. */
-async function play(
-  store: SummaryStore,
-  entries: readonly (Change & { fog_id: Id; mishap: string })[],
-): Promise<Window[]> {
-  const last = new Map<Id, SignedSummary>();
-  const inForce = new Map<string, Window>();
-  for (const { mishap, ...entry } of entries) {
-    const before = last.get(entry.fog_id);
-    const append = async (one: SignedSummary) =>
-      (await store.append(entry.fog_id, [one], 1)).outcomes[0];
-    if (mishap === "lost") {
-      assert.equal(await append(link({ ...entry, seq: 99 }, before)), "gap");
-    } else if (mishap === "forked" && before !== undefined) {
-      const other = link({
-        ...entry,
-        n: 1_001,
-        seq: before.summary.seq,
-        prev: before.summary.prev,
-      });
-      assert.equal(await append(other), "conflict");
-    } else {
-      const next = link(entry, before);
-      assert.equal(await append(next), "stored");
-      if (mishap === "repeated") assert.equal(await append(next), "duplicate");
-      last.set(entry.fog_id, next);
-      const window = windowOf(next);
-      const key = `${window.start} ${window.fog_id}`;
-      if (window.revision > (inForce.get(key)?.revision ?? -1)) inForce.set(key, window);
-    }
-  }
-  return [...inForce.values()].sort((a, b) => a.start - b.start || (a.fog_id < b.fog_id ? -1 : 1));
-}
-
-/** The window of a link as a store shows it. */
-export function windowOf({ summary }: SignedSummary): Window {
-  const { window, epoch: _epoch, seq: _seq, prev: _prev, registers: _registers, ...rest } = summary;
-  return { ...rest, ...window };
 }

@@ -3,13 +3,12 @@
  * windows in pages, both behind a gate. Averages are divided out here, once, from integer sums.
  */
 import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { isId } from "../../core/base/id.ts";
-import { problem } from "../../core/services/http/mod.ts";
+import type { Id } from "../../core/base/id.ts";
+import { badQuery, instant, isOptionalId, limitOf, pageLimit } from "./_queries.ts";
 import type { SummaryStore, Window, WindowQuery } from "./store.ts";
 
 /** Windows that `/summary` lists. */
 const latestCount = 20;
-const pageLimit = 1_000;
 
 /** `GET /summary` → `{total_packets, avg_power_overall, avg_voltage_overall, latest_data}`. */
 export function summaryRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono {
@@ -27,7 +26,10 @@ export function summaryRoutes(store: SummaryStore, gate: MiddlewareHandler): Hon
   return routes;
 }
 
-/** `GET /cloud-summary/windows?fog=&from=&to=&limit=&after=` → `{windows, next}`, oldest first. */
+/**
+ * `GET /cloud-summary/windows?fog=&from=&to=&limit=&after=&state=` → `{windows, next}`, oldest first:
+ * those in force or, with `state=undecided`, the versions that wait for an operator.
+ */
 export function windowRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono {
   const routes = new Hono();
   routes.get("/windows", gate, async (c) => {
@@ -36,8 +38,11 @@ export function windowRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono
     const windows = await store.windows(query);
     const last = windows.length === query.limit ? windows.at(-1) : undefined;
     return c.json({
-      windows: windows.map((window) => ({ ...shown(window), energy_Wh: window.energy_Wh })),
-      next: last === undefined ? null : `${last.start}.${last.fog_id}`,
+      windows: windows.map((window) => {
+        const { epoch, energy_Wh } = window;
+        return { ...shown(window), epoch, energy_Wh };
+      }),
+      next: last === undefined ? null : `${last.start}.${last.fog_id}.${last.epoch}`,
     });
   });
   return routes;
@@ -45,37 +50,29 @@ export function windowRoutes(store: SummaryStore, gate: MiddlewareHandler): Hono
 
 /** Times are Unix milliseconds or RFC 3339. */
 function parseQuery(c: Context): WindowQuery | Response {
-  const { fog, from = "0", to = "9007199254740991", limit = "100", after } = c.req.query();
-  const [start, end, count] = [instant(from), instant(to), Number(limit)];
-  if (start === null || end === null) return bad("from and to are Unix milliseconds or RFC 3339");
-  if (!Number.isInteger(count) || count < 1 || count > pageLimit) {
-    return bad(`limit is a number from 1 to ${pageLimit}`);
+  const { fog, from = "0", to = "9007199254740991", limit, after, state = "in_force" } = c.req
+    .query();
+  const [start, end, count] = [instant(from), instant(to), limitOf(limit)];
+  if (start === null || end === null) {
+    return badQuery("from and to are Unix milliseconds or RFC 3339");
   }
-  if (fog !== undefined && !isId(fog)) return bad("fog is the identifier of a fog");
-  const place = after === undefined ? undefined : /^(\d{1,16})\.([A-Za-z0-9_-]{1,64})$/.exec(after);
-  if (place === null) return bad("after is what the page before gave as next");
+  if (count === null) return badQuery(`limit is a number from 1 to ${pageLimit}`);
+  if (!isOptionalId(fog)) return badQuery("fog is the identifier of a fog");
+  if (state !== "in_force" && state !== "undecided") {
+    return badQuery("state is in_force or undecided");
+  }
+  const place = after === undefined
+    ? undefined
+    : /^(\d{1,16})\.([A-Za-z0-9_-]{1,64})\.(\d{1,10})$/.exec(after);
+  const isPlace = place === undefined || Number.isSafeInteger(Number(place?.[1] ?? NaN));
+  if (!isPlace) return badQuery("after is what the page before gave as next");
   return {
-    from: start,
-    to: end,
-    limit: count,
-    ...(fog !== undefined && { fog }),
-    ...(place !== undefined && { after: { start: Number(place[1]), fog: place[2]! } }),
+    ...{ state, from: start, to: end, limit: count },
+    ...(fog !== undefined && { fog: fog as Id }),
+    ...(place && {
+      after: { start: Number(place[1]), fog: place[2]!, epoch: Number(place[3]) },
+    }),
   };
-}
-
-function bad(detail: string): Response {
-  return problem(400, "bad_query", `Cannot read the query: ${detail}.`);
-}
-
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
-
-function instant(text: string): number | null {
-  const value = /^\d{1,16}$/.test(text)
-    ? Number(text)
-    : rfc3339.test(text)
-    ? Date.parse(text)
-    : NaN;
-  return Number.isSafeInteger(value) ? value : null;
 }
 
 function shown(window: Window) {

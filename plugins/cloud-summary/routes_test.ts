@@ -2,14 +2,13 @@
 import assert from "node:assert/strict";
 import type { MiddlewareHandler } from "hono";
 import type { Id } from "../../core/base/id.ts";
-import { chain, link } from "./_store_contract.ts";
+import { chain, link, minute } from "./_links.ts";
 import { withLibsqlStore } from "./_temporary_store.ts";
 import { kilowatts, summaryRoutes, volts, windowRoutes } from "./routes.ts";
 import type { SummaryStore } from "./store.ts";
 
 const open: MiddlewareHandler = (_, next) => next();
 const closed: MiddlewareHandler = (c) => Promise.resolve(c.text("no", 401));
-const minute = 60_000;
 
 /** Asks a store that holds three windows of one fog and one of another. */
 async function withWindows(
@@ -82,7 +81,7 @@ Deno.test("GET /windows gives all windows, oldest first", async () => {
     assert.deepEqual(places, ["1 fog-1", "2 fog-1", "2 fog-2", "3 fog-1"]);
     assert.deepEqual(windows[2], {
       ...{ fog_id: "fog-2", num_meters: 1, avg_power: 0, avg_voltage: 230, energy_Wh: 2 },
-      ...{ window: { start: 2 * minute, end: 3 * minute }, revision: 0, readings: 2 },
+      ...{ window: { start: 2 * minute, end: 3 * minute }, revision: 0, readings: 2, epoch: 1 },
     });
   });
 });
@@ -125,6 +124,22 @@ Deno.test("GET /windows selects by fog and by time, in both notations", async ()
   });
 });
 
+Deno.test("GET /windows shows what is in force and, when asked, what waits for an operator", async () => {
+  await withLibsqlStore(async (store) => {
+    const links = chain({ at: 1, n: 2 }, { at: 2 }, { at: 1, epoch: 2, n: 5 }, { at: 3 });
+    await store.append("fog-1" as Id, links, 1);
+    const get = async (query: string) => {
+      const { windows } = await (await windowRoutes(store, open).request(`/windows${query}`))
+        .json();
+      return windows.map((w: { window: { start: number }; epoch: number; readings: number }) =>
+        [w.window.start / minute, w.epoch, w.readings].join(" ")
+      );
+    };
+    assert.deepEqual(await get(""), ["1 1 2", "2 1 1", "3 2 1"]);
+    assert.deepEqual(await get("?state=undecided"), ["1 2 5"]);
+  });
+});
+
 async function assertBadQuery(get: (path: string) => Promise<Response>, query: string) {
   const response = await get(`/windows?${query}`);
   assert.equal(response.status, 400, query);
@@ -144,9 +159,13 @@ Deno.test("GET /windows refuses a query that it cannot read", async () => {
     for (const fog of ["", "a%20b", "a/b", "x".repeat(65), "%27%20OR%201=1"]) {
       await assertBadQuery(get, `fog=${fog}`);
     }
-    for (const after of ["", "1", "1.", ".fog-1", "-1.fog-1", "1.a%20b", "99999999999999999.a"]) {
+    for (
+      const after of ["", "1", "1.", ".fog-1", "1.fog-1", "1.fog-1.", "-1.fog-1.1", "1.a%20b.1"]
+    ) {
       await assertBadQuery(get, `after=${after}`);
     }
+    await assertBadQuery(get, "after=9999999999999999.a.1");
+    for (const state of ["", "overruled", "x"]) await assertBadQuery(get, `state=${state}`);
   });
 });
 

@@ -6,7 +6,9 @@ import { sql } from "drizzle-orm";
 import { concat } from "../../core/base/bytes.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
 import { Flag, type Receipt } from "../../core/wire/reading.ts";
+import { type Evidence, quarantine } from "./_quarantine.ts";
 import type { SignedBatch } from "./ingest.ts";
+import type { PrunedReadings } from "./pruned.ts";
 
 /** One reading as it goes through `json_each`: columns in the order of the table. */
 export type Row = [
@@ -21,40 +23,67 @@ export type Row = [
   batch: number,
 ];
 
-/**
- * Inserts the rows of each batch, and the batches themselves under ids that count up from
- * `firstBatch`. @param options.newest per register, a time that no
- * stored reading is after; kept up to date here
- */
-export async function insertRows(
-  tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
-  { firstBatch, newest }: { firstBatch: number; newest: Map<number, number> },
-): Promise<{ receipts: Receipt[]; windows: Set<number> }> {
-  const all = rows.flat();
-  const json = JSON.stringify(all);
+/** Batches, and the rows of each. */
+interface Group {
+  readonly batches: readonly SignedBatch[];
+  readonly rows: readonly Row[][];
+}
+
+interface Options {
+  /** Number of the first batch; the others count up from it. */
+  readonly firstBatch: number;
+  /** Per register, a number that no windowed reading is above; kept up to date here. */
+  readonly newest: Map<number, number>;
+  readonly pruned: PrunedReadings;
+  /** Since when the windows of these readings are dirty. */
+  readonly now: number;
+}
+
+/** Inserts what is new of each batch, and the batches themselves. */
+export async function insertRows(tx: Queries, group: Group, options: Options): Promise<Receipt[]> {
+  const all = group.rows.flat();
+  const pruned = await prunedOf(tx, all, options.pruned);
+  const fresh = pruned.size === 0 ? all : all.filter((row) => !pruned.has(keyOf(row)));
+  const json = JSON.stringify(fresh);
   const { rowsAffected } = await tx.run(sql`INSERT INTO fog_aggregator_readings
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
       value->>8 FROM json_each(${json}) WHERE true
     ON CONFLICT DO NOTHING`);
   const { receipts, inserted } = rowsAffected === all.length
-    ? { receipts: rows.map(allAccepted), inserted: all }
-    : await compare(tx, batches, rows, json);
-  await insertBatches(tx, batches, rows, { firstBatch, receipts });
-  return { receipts, windows: await markWindows(tx, inserted, newest) };
+    ? { receipts: group.rows.map(allAccepted), inserted: all }
+    : await compare(tx, group, { json, pruned });
+  await insertBatches(tx, group, { firstBatch: options.firstBatch, receipts });
+  await markWindows(tx, inserted, options);
+  return receipts;
 }
 
 function allAccepted({ length }: readonly Row[]): Receipt {
   return { accepted: length, duplicates: 0, refused: [] };
 }
 
+function keyOf([register, seq]: Row): string {
+  return `${register}/${seq}`;
+}
+
+const none: ReadonlySet<string> = new Set();
+
+async function prunedOf(
+  tx: Queries,
+  rows: readonly Row[],
+  pruned: PrunedReadings,
+): Promise<ReadonlySet<string>> {
+  let asked: [number, number][] | undefined;
+  for (const [register, seq] of rows) {
+    if (pruned.mayHold(register, seq)) (asked ??= []).push([register, seq]);
+  }
+  return asked === undefined ? none : await pruned.held(tx, asked);
+}
+
 /** Some keys were there before: tells repetitions from contradictions, which go to quarantine. */
 async function compare(
   tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
-  json: string,
+  { batches, rows }: Group,
+  { json, pruned }: { json: string; pruned: ReadonlySet<string> },
 ): Promise<{ receipts: Receipt[]; inserted: Row[] }> {
   const stored = new Map<string, Stored>();
   const found = await tx.all<Stored>(sql`
@@ -63,18 +92,20 @@ async function compare(
   for (const row of found) stored.set(`${row.register_id}/${row.seq}`, row);
   const receipts: Receipt[] = [];
   const inserted: Row[] = [];
+  const evidence: Evidence[] = [];
   for (const [i, batch] of rows.entries()) {
     const { statement, receivedAt } = batches[i]!;
     const accepted = new Map<number, Row>();
     const refused: { seq: number; reason: "conflict" }[] = [];
     for (const row of batch) {
       const [register, seq] = row;
-      const found = stored.get(`${register}/${seq}`)!;
+      const key = keyOf(row);
+      // of what was deleted only the number is left: it is taken for a repetition
+      if (pruned.has(key)) continue;
+      const found = stored.get(key)!;
       if (!sameContent(found, row)) {
         refused.push({ seq, reason: "conflict" });
-        await tx.run(sql`INSERT OR IGNORE INTO fog_aggregator_quarantine
-          (received_at, register_id, seq, statement)
-          VALUES (${receivedAt}, ${register}, ${seq}, ${statement})`);
+        evidence.push({ register, seq, reason: "conflict", statement, receivedAt });
       } else if (found.batch_id === row[8] && !accepted.has(seq)) {
         accepted.set(seq, row);
       }
@@ -83,6 +114,7 @@ async function compare(
     const duplicates = batch.length - accepted.size - refused.length;
     receipts.push({ accepted: accepted.size, duplicates, refused });
   }
+  await quarantine(tx, evidence);
   return { receipts, inserted };
 }
 
@@ -108,54 +140,58 @@ function sameContent(stored: Stored, [, , t, energy, power, voltage, flags]: Row
 /** The statements, as one blob cut up in SQL: JSON carries no bytes. */
 async function insertBatches(
   tx: Queries,
-  batches: readonly SignedBatch[],
-  rows: readonly Row[][],
+  { batches, rows }: Group,
   { firstBatch, receipts }: { firstBatch: number; receipts: readonly Receipt[] },
 ): Promise<void> {
   let at = 1;
   const places: number[][] = [];
   const statements: Uint8Array[] = [];
   batches.forEach(({ statement, receivedAt }, i) => {
-    if (receipts[i]!.accepted === 0) return;
-    places.push([firstBatch + i, rows[i]![0]![0], receivedAt, at, statement.length]);
+    const { accepted } = receipts[i]!;
+    if (accepted === 0) return;
+    places.push([firstBatch + i, rows[i]![0]![0], receivedAt, at, statement.length, accepted]);
     statements.push(statement);
     at += statement.length;
   });
   if (places.length === 0) return;
   await tx.run(sql`INSERT INTO fog_aggregator_batches
-    SELECT value->>0, value->>1, value->>2, substr(${concat(...statements)}, value->>3, value->>4)
+      (id, register_id, received_at, statement, remaining)
+    SELECT value->>0, value->>1, value->>2, substr(${concat(...statements)}, value->>3, value->>4),
+      value->>5
     FROM json_each(${JSON.stringify(places)})`);
 }
 
 /**
  * Makes the windows of new readings dirty, and of the readings that follow late ones: the energy of a
- * window counts from the reading before it, which a late one may have become.
+ * reading counts from the one with the next lower number, which a late one may have become.
  */
 async function markWindows(
   tx: Queries,
   rows: readonly Row[],
-  newest: Map<number, number>,
-): Promise<Set<number>> {
+  { newest, now }: Options,
+): Promise<void> {
   const windows = new Set<number>();
-  const late: [register: number, t: number][] = [];
-  for (const [register, , t, , , , , window] of rows) {
-    if (window !== null) windows.add(window);
-    if (t < (newest.get(register) ?? -Infinity)) late.push([register, t]);
-    else newest.set(register, t);
+  const late: [register: number, seq: number][] = [];
+  for (const [register, seq, , , , , , window] of rows) {
+    if (window === null) continue;
+    windows.add(window);
+    if (seq < (newest.get(register) ?? -1)) late.push([register, seq]);
+    else newest.set(register, seq);
   }
-  if (late.length > 0) {
-    // one step in the index per late reading; without the hint SQLite walks the whole register
-    const followers = await tx.all<{ start: number }>(sql`
-      SELECT DISTINCT n.window_start AS start FROM json_each(${JSON.stringify(late)}) j
-      JOIN fog_aggregator_readings n INDEXED BY fog_aggregator_readings_by_time
-        ON n.register_id = j.value->>0 AND n.t = (
-          SELECT min(t) FROM fog_aggregator_readings INDEXED BY fog_aggregator_readings_by_time
-          WHERE register_id = j.value->>0 AND t > j.value->>1
-        ) WHERE n.window_start IS NOT NULL`);
-    for (const { start } of followers) windows.add(start);
+  if (windows.size > 0) {
+    await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty, dirtied_at)
+      SELECT value, 1, ${now} FROM json_each(${JSON.stringify([...windows])}) WHERE true
+      ON CONFLICT (start) DO UPDATE SET dirty = 1, dirtied_at = excluded.dirtied_at
+        WHERE dirty = 0`);
   }
-  await tx.run(sql`INSERT INTO fog_aggregator_windows (start, dirty)
-    SELECT value, 1 FROM json_each(${JSON.stringify([...windows])}) WHERE true
-    ON CONFLICT (start) DO UPDATE SET dirty = 1 WHERE dirty = 0`);
-  return windows;
+  if (late.length === 0) return;
+  // one step in the key per late reading; a window that is deleted is never opened again
+  await tx.run(sql`UPDATE fog_aggregator_windows SET dirty = 1, dirtied_at = ${now}
+    WHERE dirty = 0 AND start IN (
+      SELECT (
+        SELECT window_start FROM fog_aggregator_readings
+        WHERE register_id = j.value->>0 AND seq > j.value->>1 AND window_start IS NOT NULL
+        ORDER BY seq LIMIT 1
+      ) FROM json_each(${JSON.stringify(late)}) j
+    )`);
 }

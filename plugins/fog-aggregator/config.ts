@@ -1,6 +1,6 @@
 /** The table `[plugins.fog-aggregator]`. */
 import { z } from "zod";
-import { duration, filePath } from "../../core/host/config/mod.ts";
+import { duration, filePath, size } from "../../core/host/config/mod.ts";
 
 export const config = z.object({
   window: duration({ min: "1s", max: "1d" }).prefault("60s")
@@ -11,6 +11,12 @@ export const config = z.object({
     .describe(
       "How late a reading may be to reopen its window; later ones are kept but not summed.",
     ),
+  keep: duration({ min: "0s", max: "3650d" }).prefault("90d")
+    .describe("How long readings are kept that are summed up and at the cloud."),
+  disk_budget: size({ min: "16MiB", max: "1024TiB" }).prefault("4GiB")
+    .describe("What the site's database may take; what is at the cloud goes first."),
+  when_full: z.enum(["block", "drop-oldest"]).default("block")
+    .describe('When nothing may go, "block" takes no readings and "drop-oldest" loses some.'),
   max_power_W: z.int().min(1).default(1_000_000)
     .describe("A reading above this power, in either direction, is refused as implausible."),
   max_voltage_V: z.int().min(1).default(1_000)
@@ -26,6 +32,14 @@ export const config = z.object({
     .meta({ example: "https://cloud.example" }),
   cloud_key: z.string().optional()
     .describe("The cloud's noise_key; when given, code_file must hold the same."),
+}).superRefine(({ keep, lateness }, context) => {
+  if (keep >= lateness) return;
+  context.addIssue({
+    code: "custom",
+    path: ["keep"],
+    message: "expected a duration of at least lateness",
+    params: { hint: "raise keep or lower lateness: a late reading needs those before it" },
+  });
 });
 
 export type Config = z.output<typeof config>;

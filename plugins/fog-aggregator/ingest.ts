@@ -1,9 +1,12 @@
 /**
- * Group commit of batches: whatever has arrived when the writer's turn comes goes to disk together,
- * and every meter is answered after that. A batch that cannot be stored is not acknowledged.
+ * Group commit of batches: what has arrived when the writer's turn comes goes to disk together, and
+ * every meter is answered after that. A batch that cannot be stored is not acknowledged. What is
+ * measured now goes before what was measured long ago, which still gets its share; and meters take
+ * turns.
  */
 import { CodedError } from "../../core/base/errors.ts";
 import type { Batch, ReadingRefusal, Receipt } from "../../core/wire/reading.ts";
+import { type Entry, FairQueue } from "./_fair_queue.ts";
 import type { Store } from "./store.ts";
 
 /** A batch whose signature has verified, with the bytes that were signed. */
@@ -15,61 +18,123 @@ export interface SignedBatch extends Batch {
 
 type Refused = readonly { seq: number; reason: ReadingRefusal }[];
 
-interface Waiting {
+interface Waiting extends Entry {
   readonly batch: SignedBatch;
   readonly refused: Refused;
   readonly resolve: (receipt: Receipt) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Batches in one transaction at the most, and waiting at the most. */
-const groupLimit = 1_024;
-const waitingLimit = 4_096;
+/** A batch weighs as much as its readings, and this for its statement and its answer. */
+const batchWeight = 4;
+/** In one transaction at the most. */
+const groupWeight = 8_192;
+/** Of a group that live data could fill, this is kept for the backlog. */
+const backlogShare = 1 / 4;
+/** Waiting at the most, in each of the two queues. */
+const waitingWeight = 262_144;
 
 export class Ingest {
-  readonly #store: Store;
-  readonly #onWindows: (starts: Iterable<number>) => void;
-  readonly #waiting: Waiting[] = [];
+  readonly #store: Pick<Store, "insert" | "admits">;
+  readonly #liveSpan: number;
+  readonly #live = new FairQueue<Waiting>(waitingWeight);
+  readonly #backlog = new FairQueue<Waiting>(waitingWeight);
+  #working = false;
+  #blocked: string | null = null;
 
-  /** @param onWindows hears which windows have new readings, after they are on disk */
-  constructor(store: Store, onWindows: (starts: Iterable<number>) => void) {
+  /** @param liveSpan how old the newest reading of a batch may be that is live, in milliseconds */
+  constructor(
+    store: Pick<Store, "insert" | "admits">,
+    { liveSpan }: { readonly liveSpan: number },
+  ) {
     this.#store = store;
-    this.#onWindows = onWindows;
+    this.#liveSpan = liveSpan;
+  }
+
+  /** From now on every batch is refused for this reason, or with `null` none is. */
+  block(reason: string | null): void {
+    this.#blocked = reason;
   }
 
   /**
    * Stores a batch. @param refused what was refused before, to be listed in the receipt
-   * @throws CodedError "overloaded", DatabaseError; the meter repeats the batch later
+   * @throws CodedError "storage_full", "overloaded", "too_many_registers", DatabaseError; the meter
+   * repeats the batch later
    */
   store(batch: SignedBatch, refused: Refused = []): Promise<Receipt> {
-    if (this.#waiting.length >= waitingLimit) {
-      const error = new CodedError("overloaded", "Cannot take the batch: too many are waiting");
-      return Promise.reject(error);
+    if (this.#blocked !== null) return refusal("storage_full", this.#blocked);
+    if (!this.#store.admits(batch)) {
+      return refusal("too_many_registers", "its meter has too many registers");
     }
     const { promise, resolve, reject } = Promise.withResolvers<Receipt>();
-    this.#waiting.push({ batch, refused, resolve, reject });
-    if (this.#waiting.length === 1) void this.#drain();
+    const weight = batch.readings.length + batchWeight;
+    const entry = { meter: batch.meter, weight, batch, refused, resolve, reject, next: null };
+    const queue = this.#isLive(batch) ? this.#live : this.#backlog;
+    if (!queue.add(entry)) return refusal("overloaded", "too many are waiting");
+    if (!this.#working) void this.#work();
     return promise;
   }
 
-  async #drain(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const group: Waiting[] = [];
+  #isLive({ readings, receivedAt }: SignedBatch): boolean {
+    const since = receivedAt - this.#liveSpan;
+    for (let i = readings.length - 1; i >= 0; i--) if (readings[i]!.t >= since) return true;
+    return false;
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    while (!this.#live.isEmpty || !this.#backlog.isEmpty) {
+      let group: Waiting[] = [];
       try {
-        const { receipts, windows } = await this.#store.insert(() => {
-          group.push(...this.#waiting.slice(0, groupLimit));
+        const receipts = await this.#store.insert(() => {
+          group = this.#group();
           return group.map(({ batch }) => batch);
         });
-        this.#onWindows(windows);
-        this.#waiting.splice(0, group.length);
-        group.forEach(({ refused, resolve }, i) => {
+        for (let i = 0; i < group.length; i++) {
+          const { refused, resolve } = group[i]!;
           const receipt = receipts[i]!;
-          resolve({ ...receipt, refused: [...refused, ...receipt.refused] });
-        });
+          resolve(
+            refused.length === 0
+              ? receipt
+              : { ...receipt, refused: [...refused, ...receipt.refused] },
+          );
+        }
       } catch (error) {
-        const failed = group.length > 0 ? group.length : this.#waiting.length;
-        for (const { reject } of this.#waiting.splice(0, failed)) reject(error);
+        // without a transaction there will be none for the others either
+        if (group.length === 0) group = this.#all();
+        for (const { reject } of group) reject(error);
       }
     }
+    this.#working = false;
   }
+
+  /** What goes into one transaction. */
+  #group(): Waiting[] {
+    const group: Waiting[] = [];
+    const kept = this.#backlog.isEmpty ? 0 : groupWeight * backlogShare;
+    const rest = move(this.#live, group, groupWeight - kept);
+    move(this.#backlog, group, rest + kept);
+    return group;
+  }
+
+  #all(): Waiting[] {
+    const all: Waiting[] = [];
+    for (const queue of [this.#live, this.#backlog]) {
+      for (let next; (next = queue.take(Infinity)) !== null;) all.push(next);
+    }
+    return all;
+  }
+}
+
+/** Fills a group from a queue. @returns how much of the room is left */
+function move(queue: FairQueue<Waiting>, group: Waiting[], room: number): number {
+  for (let next; (next = queue.take(room)) !== null;) {
+    room -= next.weight;
+    group.push(next);
+  }
+  return room;
+}
+
+function refusal(code: string, why: string): Promise<never> {
+  return Promise.reject(new CodedError(code, `Cannot take the batch: ${why}`));
 }

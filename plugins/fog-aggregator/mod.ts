@@ -5,13 +5,24 @@
  */
 import { definePlugin, type Host } from "../../core/host/plugin.ts";
 import { check } from "./check.ts";
+import { ClockWatch, openClock } from "./clock_watch.ts";
+import { cloudOf } from "./cloud.ts";
 import { config } from "./config.ts";
 import { Ingest } from "./ingest.ts";
+import { outboxOf } from "./outbox.ts";
+import { Pruned } from "./pruned.ts";
 import { receiveBatch } from "./receive.ts";
+import { tellReceipts } from "./refusals.ts";
+import { Retention } from "./retention.ts";
+import { fogRoutes } from "./routes.ts";
 import { openStore } from "./store.ts";
 import { migrations } from "./tables.ts";
 import { startUplink } from "./uplink.ts";
+import { Waiting } from "./waiting.ts";
 import { WindowCloser } from "./window_closer.ts";
+
+/** How many of the last windows are live: what is measured before that is a backlog. */
+const liveWindows = 3;
 
 export default definePlugin({
   name: "fog-aggregator",
@@ -21,17 +32,54 @@ export default definePlugin({
   migrations,
   check,
   async start(host, config) {
-    const store = await openStore(host, config);
+    const { db, metrics } = host;
+    const { window, grace, lateness } = config;
     const troubles = new Troubles(host);
-    const uplink = startUplink(host, config, store, troubles.of("uplink"));
-    const closer = new WindowCloser(host, config, store, {
+    const clock = await openClock(host);
+    const pruned = await Pruned.open(db);
+    const outbox = outboxOf(db);
+    const retention = await Retention.open(host, config, {
+      clock,
+      pruned,
+      hasCloud: cloudOf(config) !== null,
+      waits: () => waiting.mayHold,
+      block: (reason) => ingest.block(reason),
+      report: troubles.of("storage"),
+    });
+    const horizon = () => Math.max(clock.now() - lateness, retention.horizon());
+    const store = await openStore({ db, clock }, { window, horizon, pruned });
+    const ingest = new Ingest(store, { liveSpan: liveWindows * window });
+    const tell = tellReceipts(host);
+    const waiting = new Waiting(host, {
+      ...{ clock, store, tell, limits: config },
+      report: troubles.of("waiting"),
+    });
+    const decreases = metrics.counter(
+      "edgeward_register_decreases_total",
+      "Readings whose register went back without saying why",
+    );
+    const uplink = startUplink(host, config, {
+      ...{ outbox, clock },
+      report: troubles.of("uplink"),
+      // the closer reads what is dirty from the database
+      reopened: () => {},
+    });
+    const closer = new WindowCloser(host, store, {
+      ...{ clock, grace },
       summary: () => uplink?.wake(),
       trouble: troubles.of("windows"),
+      decreases: (count) => decreases.add(count),
     });
-    const ingest = new Ingest(store, (windows) => closer.expect(windows));
-    await host.sessions.serve("meter", receiveBatch(host, config, ingest));
-    host.defer(() => closer.stop());
-    closer.start();
+    const watch = new ClockWatch(host, clock, { report: troubles.of("clock") });
+    const shown = { db, clock, outbox, uplink, waiting, retention };
+    host.http.mount(fogRoutes(shown, host.access.require("viewer")));
+    const parts = { clock, ingest, waiting, tell, limits: config };
+    const blocked = () => retention.blocked;
+    await host.sessions.serve("meter", receiveBatch(host, { ...parts, blocked }));
+    for (const part of [closer, retention, waiting, watch]) {
+      host.defer(() => part.stop());
+      part.start();
+    }
   },
 });
 
@@ -46,6 +94,7 @@ class Troubles {
 
   of(part: string): (trouble: string | null) => void {
     return (trouble) => {
+      if (trouble === (this.#parts.get(part) ?? null)) return;
       if (trouble === null) this.#parts.delete(part);
       else this.#parts.set(part, trouble);
       this.#report(

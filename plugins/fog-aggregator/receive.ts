@@ -1,13 +1,16 @@
 /**
  * The border of the role: a call of an enrolled meter is one signed batch. What is not authentic or
  * not readable refuses the whole batch, what cannot be true refuses single readings; both are counted
- * by reason and answered with it.
+ * by reason and answered with it. While the fog does not know the time, batches wait on disk.
  */
 import type { Host } from "../../core/host/plugin.ts";
+import { CodedError } from "../../core/base/errors.ts";
 import { type Handler, Refusal } from "../../core/services/sessions/mod.ts";
 import type { Peer } from "../../core/services/peers/mod.ts";
+import type { Verification } from "../../core/services/verification.ts";
 import { StatementVerifier } from "../../core/trust/statement.ts";
 import {
+  type Batch,
   decodeBatch,
   encodeReceipt,
   Flag,
@@ -16,50 +19,82 @@ import {
   readingsType,
   type Receipt,
 } from "../../core/wire/reading.ts";
+import type { FogClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import type { Ingest } from "./ingest.ts";
+import { refusalOf, type Tell } from "./refusals.ts";
+import type { Waiting } from "./waiting.ts";
 
-/** How far ahead of the fog's clock a reading may be. */
-const maxAhead = 120_000;
+interface Parts {
+  readonly clock: Pick<FogClock, "now" | "doubt" | "hear">;
+  readonly ingest: Pick<Ingest, "store">;
+  readonly waiting: Pick<Waiting, "store">;
+  readonly limits: Pick<Config, "max_power_W" | "max_voltage_V">;
+  readonly tell: Tell;
+  /** Says why nothing may be stored, or null. */
+  readonly blocked: () => string | null;
+}
 
 /** Answers each batch with a receipt, once it is on disk. */
-export function receiveBatch(host: Host, config: Config, ingest: Ingest): Handler {
+export function receiveBatch(
+  { suite, verification }: Pick<Host, "suite" | "verification">,
+  parts: Parts,
+): Handler {
+  const { clock, ingest, waiting, limits, tell } = parts;
+  const check: Verification["verify"] = (...signature) => verification.verify(...signature);
   const verifiers = new WeakMap<Peer, StatementVerifier>();
   const usual = new Map<number, Uint8Array>();
-  const accepted = host.metrics.counter(
-    "edgeward_readings_accepted_total",
-    "Readings stored for the first time",
-  );
-  const duplicates = host.metrics.counter(
-    "edgeward_readings_duplicate_total",
-    "Readings that were stored before",
-  );
-  const refusedCount = host.metrics.counter(
-    "edgeward_readings_refused_total",
-    "Readings that were not taken, by reason",
-  );
 
   return async (statement, peer) => {
-    const batch = decodeBatch(verifierOf(peer).open(statement));
+    const blocked = parts.blocked();
+    if (blocked !== null) {
+      throw new CodedError("storage_full", `Cannot take the batch: ${blocked}`);
+    }
+    const batch = decodeBatch(await verifierOf(peer).openBy(check, statement));
     if (batch.meter !== peer.id) {
       throw new Refusal("wrong_meter", "Cannot take the batch: it is of another meter");
     }
-    const now = host.clock();
-    const taken: Reading[] = [];
-    const refused: { seq: number; reason: ReadingRefusal }[] = [];
-    for (const reading of batch.readings) {
-      const reason = refusalOf(reading, now, config);
-      if (reason !== null) refused.push({ seq: reading.seq, reason });
-      else taken.push(reading.flags & Flag.clockUnset ? { ...reading, t: now } : reading);
-    }
-    const receipt: Receipt = taken.length === 0
-      ? { accepted: 0, duplicates: 0, refused }
-      : await ingest.store({ ...batch, readings: taken, statement, receivedAt: now }, refused);
-    accepted.add(receipt.accepted);
-    if (receipt.duplicates > 0) duplicates.add(receipt.duplicates);
-    if (receipt.refused.length > 0) report(peer, receipt.refused);
+    hear(batch);
+    const receipt = clock.doubt === null
+      ? await taken(batch, statement)
+      : await kept(batch, statement);
     return encoded(receipt);
   };
+
+  /** What a meter measured last says what time it is there. */
+  function hear({ meter, readings }: Batch): void {
+    const last = readings.at(-1)!;
+    if ((last.flags & Flag.clockUnset) === 0) clock.hear(meter, last.t);
+  }
+
+  async function taken(batch: Batch, statement: Uint8Array): Promise<Receipt> {
+    const now = clock.now();
+    const readings: Reading[] = [];
+    const refused: { seq: number; reason: ReadingRefusal }[] = [];
+    for (const reading of batch.readings) {
+      const reason = refusalOf(reading, now, limits);
+      if (reason !== null) refused.push({ seq: reading.seq, reason });
+      else readings.push(reading.flags & Flag.clockUnset ? { ...reading, t: now } : reading);
+    }
+    const receipt: Receipt = readings.length === 0
+      ? { accepted: 0, duplicates: 0, refused }
+      : await ingest.store({ ...batch, readings, statement, receivedAt: now }, refused);
+    tell(batch.meter, receipt);
+    return receipt;
+  }
+
+  /** Nobody knows yet which are new and which are from the future. */
+  async function kept(batch: Batch, statement: Uint8Array): Promise<Receipt> {
+    const refused: { seq: number; reason: ReadingRefusal }[] = [];
+    for (const reading of batch.readings) {
+      const reason = refusalOf(reading, null, limits);
+      if (reason !== null) refused.push({ seq: reading.seq, reason });
+    }
+    const accepted = batch.readings.length - refused.length;
+    if (accepted > 0) await waiting.store(batch, statement);
+    tell(batch.meter, { accepted: 0, duplicates: 0, refused });
+    return { accepted, duplicates: 0, refused };
+  }
 
   /** Nearly all receipts say that so many readings were new, and nothing else. */
   function encoded(receipt: Receipt): Uint8Array {
@@ -73,37 +108,9 @@ export function receiveBatch(host: Host, config: Config, ingest: Ingest): Handle
   function verifierOf(peer: Peer): StatementVerifier {
     let verifier = verifiers.get(peer);
     if (verifier === undefined) {
-      verifier = new StatementVerifier(host.suite, peer.signKey!, readingsType);
+      verifier = new StatementVerifier(suite, peer.signKey!, readingsType);
       verifiers.set(peer, verifier);
     }
     return verifier;
   }
-
-  function report(peer: Peer, refused: Receipt["refused"]): void {
-    const reasons: Record<string, number> = {};
-    for (const { reason } of refused) {
-      reasons[reason] = (reasons[reason] ?? 0) + 1;
-      refusedCount.add(1, { reason });
-    }
-    host.log.warn("readings refused", { meter: peer.id, reasons });
-    host.bus.emit({
-      type: "reading.refused",
-      severity: "conflict" in reasons ? "alarm" : "warning",
-      subject: peer.id,
-      detail: { reasons },
-    });
-  }
-}
-
-/** Why a reading cannot be true, or null. */
-export function refusalOf(
-  reading: Reading,
-  now: number,
-  limits: Pick<Config, "max_power_W" | "max_voltage_V">,
-): ReadingRefusal | null {
-  const hasTime = (reading.flags & Flag.clockUnset) === 0;
-  if (hasTime && reading.t > now + maxAhead) return "future";
-  if (Math.abs(reading.power_W) > limits.max_power_W) return "implausible";
-  if (reading.voltage_mV > limits.max_voltage_V * 1000) return "implausible";
-  return null;
 }

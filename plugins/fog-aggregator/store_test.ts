@@ -4,29 +4,62 @@
  */
 import assert from "node:assert/strict";
 import { sql } from "drizzle-orm";
-import { Flag } from "../../core/wire/reading.ts";
+import { Flag, type Reading } from "../../core/wire/reading.ts";
 import {
-  batch,
-  closeAll,
-  epoch,
+  batch as batchOf,
+  closeAll as closeEach,
+  dirtyWindows,
   insert,
   minute,
+  noon,
   openTestStore,
-  reading,
-  suite,
+  reading as readingOf,
   type TestStore,
-} from "./_fakes.ts";
+} from "./_test_store.ts";
 
 const taken = (accepted: number, duplicates = 0) => ({ accepted, duplicates, refused: [] });
 const conflict = (seq: number) => ({ seq, reason: "conflict" as const });
 
+/** A reading measured some milliseconds after noon. */
+function reading(seq: number, after: number, change: Partial<Reading> = {}): Reading {
+  const usual = { t: noon + after, energy_Wh: 10 * seq, power_W: 500, voltage_mV: 230_000 };
+  return readingOf(seq, { ...usual, ...change });
+}
+
+function batch(meter: string, readings: readonly Reading[], { register = "r1" } = {}) {
+  return batchOf(readings, { meter, register });
+}
+
+/** Closes every dirty window; gives figures and revisions, by minutes after noon. */
+async function closeAll({ store }: TestStore) {
+  const closed = await closeEach(store);
+  return new Map(
+    [...closed].map(([start, { figures, ...rest }]) => [
+      (start - noon) / minute,
+      { ...figures, ...rest },
+    ]),
+  );
+}
+
+async function counts({ db }: TestStore) {
+  const [row] = await db.read((q) =>
+    q.all<{ readings: number; batches: number; quarantine: number }>(sql`SELECT
+      (SELECT count(*) FROM fog_aggregator_readings) AS readings,
+      (SELECT count(*) FROM fog_aggregator_batches) AS batches,
+      (SELECT count(*) FROM fog_aggregator_quarantine) AS quarantine`)
+  );
+  const { readings, batches, quarantine } = row!;
+  return { readings, batches, quarantine };
+}
+
 Deno.test("insert() stores what is new and knows what is not", async () => {
   await using test = await openTestStore();
   const first = batch("m-1", [reading(1, 0), reading(2, 1_000)]);
-  assert.deepEqual(await insert(test, first), { receipts: [taken(2)], windows: [epoch] });
+  assert.deepEqual(await insert(test.store, first), [taken(2)]);
+  assert.deepEqual(await dirtyWindows(test.store), [noon]);
   const more = batch("m-1", [reading(2, 1_000), reading(3, 2_000), reading(1, 0)]);
-  assert.deepEqual((await insert(test, more)).receipts, [taken(1, 2)]);
-  assert.deepEqual((await insert(test, more)).receipts, [taken(0, 3)]);
+  assert.deepEqual(await insert(test.store, more), [taken(1, 2)]);
+  assert.deepEqual(await insert(test.store, more), [taken(0, 3)]);
   assert.deepEqual(await counts(test), { readings: 3, batches: 2, quarantine: 0 });
 });
 
@@ -37,14 +70,14 @@ Deno.test("insert() tells registers and meters apart", async () => {
     batch("m-2", [reading(1, 0, { power_W: 1 })]),
     batch("m-1", [reading(1, 0, { power_W: 2 })], { register: "r2" }),
   ];
-  assert.deepEqual((await insert(test, ...batches)).receipts, [taken(1), taken(1), taken(1)]);
+  assert.deepEqual(await insert(test.store, ...batches), [taken(1), taken(1), taken(1)]);
 });
 
 Deno.test("insert() counts a reading once that comes several times in one group", async () => {
   await using test = await openTestStore();
   const one = reading(1, 0), two = reading(2, 0);
-  const { receipts } = await insert(
-    test,
+  const receipts = await insert(
+    test.store,
     batch("m-1", [one, one, two]),
     batch("m-1", [one]),
     batch("m-2", [one]),
@@ -57,7 +90,7 @@ Deno.test("insert() counts a reading once that comes several times in one group"
 Deno.test("insert() refuses what contradicts an earlier reading, and keeps the evidence", async () => {
   await using test = await openTestStore();
   const honest = reading(1, 0);
-  await insert(test, batch("m-1", [honest]));
+  await insert(test.store, batch("m-1", [honest]));
   const changes = [
     { t: honest.t + 1 },
     { energy_Wh: 11 },
@@ -68,7 +101,7 @@ Deno.test("insert() refuses what contradicts an earlier reading, and keeps the e
   for (const [i, change] of changes.entries()) {
     const wrong = batch("m-1", [{ ...honest, ...change }, reading(2 + i, 0)]);
     for (const expected of [1, 0]) {
-      const { receipts } = await insert(test, wrong);
+      const receipts = await insert(test.store, wrong);
       assert.deepEqual(receipts, [{ ...taken(expected, 1 - expected), refused: [conflict(1)] }]);
     }
     assert.equal((await counts(test)).quarantine, i + 1);
@@ -89,8 +122,8 @@ Deno.test("insert() refuses what contradicts an earlier reading, and keeps the e
 
 Deno.test("insert() lets the first of two contradicting readings of one group win", async () => {
   await using test = await openTestStore();
-  const { receipts } = await insert(
-    test,
+  const receipts = await insert(
+    test.store,
     batch("m-1", [reading(1, 0), reading(1, 0, { power_W: 1 })]),
     batch("m-1", [reading(1, 0, { power_W: 2 }), reading(1, 0)]),
   );
@@ -103,47 +136,44 @@ Deno.test("insert() lets the first of two contradicting readings of one group wi
 Deno.test("insert() asks no reading without a clock for its time again", async () => {
   await using test = await openTestStore();
   const unset = { flags: Flag.clockUnset };
-  await insert(test, batch("m-1", [reading(1, 0, unset)]));
-  const { receipts } = await insert(test, batch("m-1", [reading(1, 5_000, unset)]));
+  await insert(test.store, batch("m-1", [reading(1, 0, unset)]));
+  const receipts = await insert(test.store, batch("m-1", [reading(1, 5_000, unset)]));
   assert.deepEqual(receipts, [taken(0, 1)]);
 });
 
 Deno.test("insert() stores what is beyond lateness, but in no window", async () => {
   await using test = await openTestStore({ lateness: 10 * minute });
   const late = batch("m-1", [reading(1, -10 * minute - 1), reading(2, -10 * minute)]);
-  assert.deepEqual(await insert(test, late), {
-    receipts: [taken(2)],
-    windows: [epoch - 10 * minute],
-  });
-  assert.deepEqual((await insert(test, late)).receipts, [taken(0, 2)]);
+  assert.deepEqual(await insert(test.store, late), [taken(2)]);
+  assert.deepEqual(await dirtyWindows(test.store), [noon - 10 * minute]);
+  assert.deepEqual(await insert(test.store, late), [taken(0, 2)]);
   const [figures] = (await closeAll(test)).values();
   assert.equal(figures?.n, 1);
 });
 
 Deno.test("insert() makes the window of a late reading dirty, and the one that follows it", async () => {
   await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 0), reading(9, 5 * minute)]));
-  await insert(test, batch("m-2", [reading(1, 3 * minute)]));
+  await insert(test.store, batch("m-1", [reading(1, 0), reading(9, 5 * minute)]));
+  await insert(test.store, batch("m-2", [reading(1, 3 * minute)]));
   await closeAll(test);
-  const { windows } = await insert(test, batch("m-1", [reading(5, 2 * minute)]));
-  assert.deepEqual(windows, [epoch + 2 * minute, epoch + 5 * minute]);
-  assert.deepEqual(await test.store.dirtyWindows(), windows);
+  await insert(test.store, batch("m-1", [reading(5, 2 * minute)]));
+  assert.deepEqual(await dirtyWindows(test.store), [noon + 2 * minute, noon + 5 * minute]);
 });
 
 Deno.test("insert() leaves a settled window alone when a reading comes again", async () => {
   await using test = await openTestStore();
   const again = batch("m-1", [reading(1, 0)]);
-  await insert(test, again);
+  await insert(test.store, again);
   await closeAll(test);
-  await insert(test, again);
-  assert.deepEqual(await test.store.dirtyWindows(), []);
+  await insert(test.store, again);
+  assert.deepEqual(await dirtyWindows(test.store), []);
 });
 
 Deno.test("insert() opens no window for a reading that it refuses", async () => {
   await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 0)]));
+  await insert(test.store, batch("m-1", [reading(1, 0)]));
   await closeAll(test);
-  await insert(test, batch("m-1", [reading(1, 7 * minute)]));
+  await insert(test.store, batch("m-1", [reading(1, 7 * minute)]));
   for (const [window, { n }] of await closeAll(test)) {
     assert.ok(n > 0, `window ${window} would be summed up without a reading in it`);
   }
@@ -152,167 +182,142 @@ Deno.test("insert() opens no window for a reading that it refuses", async () => 
 Deno.test("insert() opens no window for a reading without a clock that comes again later", async () => {
   await using test = await openTestStore();
   const unset = { flags: Flag.clockUnset };
-  await insert(test, batch("m-1", [reading(1, 0, unset)]));
+  await insert(test.store, batch("m-1", [reading(1, 0, unset)]));
   await closeAll(test);
-  await insert(test, batch("m-1", [reading(1, 7 * minute, unset)]));
-  assert.deepEqual(await test.store.dirtyWindows(), []);
-});
-
-Deno.test("close() sums up a window", async () => {
-  await using test = await openTestStore();
-  await insert(
-    test,
-    batch("m-1", [
-      reading(1, -1, { energy_Wh: 100 }),
-      reading(2, 0, { energy_Wh: 105, power_W: -40, voltage_mV: 231_000 }),
-      reading(3, minute - 1, { energy_Wh: 117, power_W: 900 }),
-      reading(4, minute, { energy_Wh: 118 }),
-    ]),
-    batch("m-2", [reading(1, 5, { energy_Wh: 7 }), reading(2, 6, { energy_Wh: 9 })]),
-  );
-  const { registers, revision, ...figures } = (await closeAll(test)).get(0)!;
-  assert.equal(revision, 0);
-  assert.deepEqual(new Map(registers), new Map([["m-1", 117], ["m-2", 9]]));
-  assert.deepEqual({ ...figures }, {
-    n: 4,
-    num_meters: 2,
-    sum_power_W: 1_860,
-    min_power_W: -40,
-    max_power_W: 900,
-    sum_voltage_mV: 921_000,
-    min_voltage_mV: 230_000,
-    max_voltage_mV: 231_000,
-    // from the reading before the window; of m-2 there is none
-    energy_Wh: 17 + 2,
-  });
-});
-
-Deno.test("close() counts a window's energy anew when a late reading comes before it", async () => {
-  await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 0, { energy_Wh: 0 })]));
-  await insert(test, batch("m-1", [reading(3, 3 * minute, { energy_Wh: 30 })]));
-  const before = await closeAll(test);
-  assert.deepEqual([before.get(0)!.energy_Wh, before.get(3)!.energy_Wh], [0, 30]);
-  await insert(test, batch("m-1", [reading(2, 2 * minute, { energy_Wh: 20 })]));
-  const after = await closeAll(test);
-  assert.deepEqual([...after.keys()], [2, 3]);
-  assert.deepEqual([after.get(2)!.energy_Wh, after.get(3)!.energy_Wh], [20, 10]);
-  assert.deepEqual([after.get(2)!.revision, after.get(3)!.revision], [0, 1]);
-});
-
-Deno.test("close() takes no energy from a register that was reset or replaced", async () => {
-  await using test = await openTestStore();
-  await insert(
-    test,
-    batch("m-1", [reading(1, 0, { energy_Wh: 1_000 }), reading(2, minute, { energy_Wh: 3 })]),
-    batch("m-2", [reading(1, 0, { energy_Wh: 1_000 })]),
-    batch("m-2", [reading(1, minute, { energy_Wh: 0 }), reading(2, minute + 1, { energy_Wh: 5 })], {
-      register: "r2",
-    }),
-  );
-  const window = (await closeAll(test)).get(1)!;
-  assert.deepEqual([window.energy_Wh, window.num_meters], [5, 2]);
-});
-
-Deno.test("close() makes one chain of all windows, and settles each once", async () => {
-  await using test = await openTestStore();
-  await insert(test, batch("m-1", [0, 1, 2].map((i) => reading(i, i * minute))));
-  assert.deepEqual(await test.store.lastLink(), { epoch: 1, seq: 0, hash: null });
-  const seen: unknown[] = [];
-  const sign =
-    (name: string) => (_: unknown, revision: number, last: { seq: number; hash: unknown }) => {
-      const statement = new TextEncoder().encode(name);
-      seen.push([name, revision, last.seq, last.hash]);
-      return { seq: last.seq + 1, hash: suite.sha256(statement), statement };
-    };
-  const hash = (name: string) => suite.sha256(new TextEncoder().encode(name));
-  const [a, b, c] = [epoch, epoch + minute, epoch + 2 * minute];
-  const { store } = test;
-  await Promise.all([
-    store.close(b, sign("b")),
-    store.close(a, sign("a")),
-    store.close(a, sign("x")),
-  ]);
-  await test.restart();
-  assert.equal(await test.store.close(b, sign("again")), null);
-  await insert(test, batch("m-2", [reading(1, 0)]));
-  await test.store.close(a, sign("a'"));
-  await test.store.close(c, sign("c"));
-  assert.deepEqual(seen, [
-    ["b", 0, 0, null],
-    ["a", 0, 1, hash("b")],
-    ["a'", 1, 2, hash("a")],
-    ["c", 0, 3, hash("a'")],
-  ]);
-  assert.deepEqual(await test.store.lastLink(), { epoch: 1, seq: 4, hash: hash("c") });
-  assert.deepEqual(await test.store.summary(1, 2), {
-    epoch: 1,
-    seq: 2,
-    hash: hash("a"),
-    statement: new TextEncoder().encode("a"),
-  });
-  assert.equal(await test.store.summary(1, 5), null);
-});
-
-Deno.test("close() leaves the window open when it cannot be signed", async () => {
-  await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 0)]));
-  const failing = test.store.close(epoch, () => {
-    throw new Error("no pen");
-  });
-  await assert.rejects(failing, { message: "no pen" });
-  assert.deepEqual(await test.store.dirtyWindows(), [epoch]);
-  assert.equal((await closeAll(test)).get(0)!.revision, 0);
-});
-
-Deno.test("pending() keeps each summary until it is acknowledged, in order", async () => {
-  await using test = await openTestStore();
-  await insert(test, batch("m-1", [0, 1, 2, 3].map((i) => reading(i, i * minute))));
-  await closeAll(test);
-  const seqs = async (limit = 10) => (await test.store.pending(limit)).map(({ seq }) => seq);
-  assert.deepEqual(await seqs(), [1, 2, 3, 4]);
-  assert.deepEqual(await seqs(3), [1, 2, 3]);
-  await test.store.acknowledge(1, 2);
-  await test.restart();
-  assert.deepEqual(await seqs(), [3, 4]);
-  await test.store.acknowledge(1, 1);
-  assert.deepEqual(await seqs(), [3, 4]);
-  await test.store.acknowledge(1, 4);
-  assert.deepEqual(await seqs(), []);
+  await insert(test.store, batch("m-1", [reading(1, 7 * minute, unset)]));
+  assert.deepEqual(await dirtyWindows(test.store), []);
 });
 
 Deno.test("openStore() goes on after a restart where it was", async () => {
   await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 0)]), batch("m-2", [reading(1, minute)]));
+  await insert(test.store, batch("m-1", [reading(1, 0)]), batch("m-2", [reading(1, minute)]));
   await test.restart();
-  assert.deepEqual(await test.store.dirtyWindows(), [epoch, epoch + minute]);
+  assert.deepEqual(await dirtyWindows(test.store), [noon, noon + minute]);
   const again = batch("m-1", [reading(1, 0), reading(2, 1)]);
   const late = batch("m-2", [reading(0, 0, { energy_Wh: 1 })]);
-  const { receipts, windows } = await insert(test, again, late);
+  const receipts = await insert(test.store, again, late);
   assert.deepEqual(receipts, [taken(1, 1), taken(1)]);
-  assert.deepEqual(windows, [epoch, epoch + minute]);
+  assert.deepEqual(await dirtyWindows(test.store), [noon, noon + minute]);
   assert.deepEqual(await counts(test), { readings: 4, batches: 4, quarantine: 0 });
   const closed = await closeAll(test);
   assert.deepEqual([closed.get(0)!.n, closed.get(1)!.n], [3, 1]);
   assert.equal(closed.get(1)!.energy_Wh, 9);
 });
 
-Deno.test("openStore() with another length of windows leaves no reading out of its window", async () => {
+Deno.test("insert() makes the window of the follower by number dirty, whatever its time", async () => {
   await using test = await openTestStore();
-  await insert(test, batch("m-1", [reading(1, 50_000), reading(2, 55_000)]));
-  await test.restart(10_000);
-  await insert(test, batch("m-1", [reading(3, 56_000)]));
-  const figures = [...(await closeAll(test)).values()];
-  assert.deepEqual(figures.map(({ n }) => n).sort(), [1, 2]);
+  // the clock of the meter was set back by an hour between its first and its second reading
+  await insert(test.store, batch("m-1", [reading(1, 0), reading(5, -60 * minute)]));
+  await closeAll(test);
+  await insert(test.store, batch("m-1", [reading(3, -90 * minute)]));
+  assert.deepEqual(await dirtyWindows(test.store), [noon - 90 * minute, noon - 60 * minute]);
 });
 
-async function counts({ db }: TestStore) {
-  const [row] = await db.read((q) =>
-    q.all<{ readings: number; batches: number; quarantine: number }>(sql`SELECT
-      (SELECT count(*) FROM fog_aggregator_readings) AS readings,
-      (SELECT count(*) FROM fog_aggregator_batches) AS batches,
-      (SELECT count(*) FROM fog_aggregator_quarantine) AS quarantine`)
+Deno.test("insert() never opens a window again that is deleted", async () => {
+  await using test = await openTestStore();
+  await insert(test.store, batch("m-1", [reading(1, 0), reading(5, minute)]));
+  await closeAll(test);
+  await test.db.write((tx) =>
+    tx.run(sql`DELETE FROM fog_aggregator_windows WHERE start > ${noon}`)
   );
-  const { readings, batches, quarantine } = row!;
-  return { readings, batches, quarantine };
-}
+  await insert(test.store, batch("m-1", [reading(3, 0)]));
+  assert.deepEqual(await dirtyWindows(test.store), [noon]);
+});
+
+Deno.test("insert() leaves followers alone when the late reading counts in no window", async () => {
+  await using test = await openTestStore({ lateness: 10 * minute });
+  await insert(test.store, batch("m-1", [reading(1, 0), reading(5, 0)]));
+  await closeAll(test);
+  await insert(test.store, batch("m-1", [reading(3, -11 * minute)]));
+  assert.deepEqual(await dirtyWindows(test.store), []);
+});
+
+Deno.test("insert() writes down how many readings a batch has brought", async () => {
+  await using test = await openTestStore();
+  await insert(test.store, batch("m-1", [reading(1, 0), reading(2, 0)]));
+  await insert(
+    test.store,
+    batch("m-1", [reading(2, 0), reading(3, 0)]),
+    batch("m-2", [reading(1, 0)]),
+  );
+  const rows = await test.db.read((q) =>
+    q.all<{ remaining: number; held: number }>(sql`SELECT remaining, (
+      SELECT count(*) FROM fog_aggregator_readings r WHERE r.batch_id = b.id
+    ) AS held FROM fog_aggregator_batches b ORDER BY id`)
+  );
+  assert.deepEqual(rows.map(({ remaining, held }) => [remaining, held]), [[2, 2], [1, 1], [1, 1]]);
+});
+
+Deno.test("insert() takes what was deleted for a repetition", async () => {
+  const gone = new Set(["1/1", "1/2"]);
+  const pruned = {
+    mayHold: (register: number, seq: number) => register === 1 && seq <= 9,
+    held: (_: unknown, keys: readonly (readonly [number, number])[]) =>
+      Promise.resolve(new Set(keys.map((key) => key.join("/")).filter((key) => gone.has(key)))),
+  };
+  await using test = await openTestStore({ pruned });
+  const old = [reading(1, 0), reading(2, 0)];
+  const receipts = await insert(
+    test.store,
+    batch("m-1", [...old, reading(3, 0)]),
+    batch("m-1", old),
+    batch("m-1", [reading(3, 0), reading(2, 0), reading(10, minute)]),
+  );
+  assert.deepEqual(receipts, [taken(1, 2), taken(0, 2), taken(1, 2)]);
+  assert.deepEqual(await counts(test), { readings: 2, batches: 2, quarantine: 0 });
+});
+
+Deno.test("insertWithin() belongs to the caller's transaction, and an undone one leaves nothing", async () => {
+  await using test = await openTestStore();
+  const group = [batch("m-1", [reading(5, minute)]), batch("m-2", [reading(1, 0)])];
+  const undone = test.db.write(async (tx) => {
+    await test.store.insertWithin(tx, group);
+    throw new Error("changed my mind");
+  });
+  await assert.rejects(undone, { message: "changed my mind" });
+  assert.deepEqual(await counts(test), { readings: 0, batches: 0, quarantine: 0 });
+  // numbers of registers that were given in vain go to others now
+  const others = [batch("m-3", [reading(1, 0)]), batch("m-2", [reading(1, 0)])];
+  assert.deepEqual(await insert(test.store, ...others), [taken(1), taken(1)]);
+  const receipts = await test.db.write((tx) => test.store.insertWithin(tx, group));
+  assert.deepEqual(receipts, [taken(1), taken(0, 1)]);
+  assert.deepEqual(await insert(test.store, ...group, ...others), Array(4).fill(taken(0, 1)));
+  await insert(test.store, batch("m-1", [reading(4, 0)]));
+  const figures = await closeAll(test);
+  assert.deepEqual([figures.get(0)!.n, figures.get(1)!.energy_Wh], [3, 10]);
+  assert.deepEqual(await counts(test), { readings: 4, batches: 4, quarantine: 0 });
+});
+
+Deno.test("quarantine() keeps each refused reading once, and each statement a few times only", async () => {
+  await using test = await openTestStore();
+  const { meter, register, statement, receivedAt } = batch("m-1", [reading(1, 0)]);
+  const refused = Array.from({ length: 512 }, (_, seq) => {
+    return { meter, register, seq, reason: "future" as const, statement, receivedAt };
+  });
+  await test.db.write((tx) => test.store.quarantine(tx, refused.slice(0, 2)));
+  await test.db.write((tx) => test.store.quarantine(tx, refused.slice(0, 2)));
+  assert.equal((await counts(test)).quarantine, 2);
+  await test.db.write((tx) => test.store.quarantine(tx, refused));
+  assert.equal((await counts(test)).quarantine, 8);
+  const [row] = await test.db.read((q) =>
+    q.all<{ reason: string; statement: ArrayBuffer }>(
+      sql`SELECT reason, statement FROM fog_aggregator_quarantine`,
+    )
+  );
+  assert.equal(row!.reason, "future");
+  assert.deepEqual(new Uint8Array(row!.statement), statement);
+});
+
+Deno.test("admits() lets a meter have so many registers and no more, after a restart too", async () => {
+  await using test = await openTestStore();
+  const registers = Array.from({ length: 256 }, (_, i) => `r${i}`);
+  const batches = registers.map((register) => batch("m-1", [reading(1, 0)], { register }));
+  for (const one of batches) assert.ok(test.store.admits(one));
+  await insert(test.store, ...batches);
+  for (let i = 0; i < 2; i++) {
+    assert.ok(!test.store.admits(batch("m-1", [reading(1, 0)], { register: "another" })));
+    assert.ok(test.store.admits(batches[7]!));
+    assert.ok(test.store.admits(batch("m-2", [reading(1, 0)], { register: "another" })));
+    await test.restart();
+  }
+});

@@ -1,7 +1,7 @@
 /** Windows of event time: every instant is in exactly one, wherever windows begin. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { closesAt, windowStart } from "./window.ts";
+import { type Span, Windows, windowStart, withLength } from "./window.ts";
 
 const instant = fc.integer({ min: 0, max: 2 ** 48 });
 const length = fc.integer({ min: 1, max: 24 * 60 * 60 * 1000 });
@@ -29,6 +29,47 @@ Deno.test("windowStart() begins a window of a minute with a minute of UTC, of a 
   assert.equal(windowStart(t, 86_400_000), Date.parse("2024-02-29T00:00:00Z"));
 });
 
-Deno.test("closesAt() waits for the end of the window and its grace", () => {
-  assert.equal(closesAt(120_000, { window: 60_000, grace: 5_000 }), 185_000);
+Deno.test("Windows keep every reading in its window, whatever lengths follow one another", () => {
+  const change = fc.record({
+    length: fc.integer({ min: 1, max: 5_000 }),
+    used: fc.array(fc.nat(100_000), { maxLength: 20 }),
+  });
+  fc.assert(fc.property(fc.array(change, { minLength: 1, maxLength: 6 }), (changes) => {
+    let spans: readonly Span[] = [];
+    const given = new Map<number, number>();
+    const ends = new Map<number, number>();
+    for (const { length, used } of changes) {
+      spans = withLength(spans, { length, used: Math.max(0, ...ends.values()) });
+      const windows = new Windows(spans);
+      for (const t of used) {
+        const start = windows.startOf(t);
+        const end = windows.endOf(start);
+        assert.ok(start <= t && t < end && end - start <= 5_000);
+        assert.equal(windows.startOf(start), start);
+        assert.equal(windows.startOf(end - 1), start);
+        assert.equal(windows.startOf(end), end);
+        assert.equal(given.get(t) ?? start, start, "an instant has moved to another window");
+        given.set(t, start);
+        assert.equal(ends.get(start) ?? end, end, "a window has another end");
+        ends.set(start, end);
+      }
+      const last = spans.at(-1)!;
+      assert.equal(last.length, length);
+      assert.equal(last.since % length, 0);
+    }
+  }));
+});
+
+Deno.test("withLength() changes nothing when the length is what it was", () => {
+  const spans = withLength([], { length: 60_000, used: 0 });
+  assert.deepEqual(spans, [{ since: 0, length: 60_000 }]);
+  assert.equal(withLength(spans, { length: 60_000, used: 7 }), spans);
+});
+
+Deno.test("withLength() begins a length after the last window that is used", () => {
+  const spans = withLength([{ since: 0, length: 60_000 }], { length: 7_000, used: 60_000 });
+  assert.deepEqual(spans.slice(1), [{ since: 63_000, length: 7_000 }]);
+  assert.equal(new Windows(spans).endOf(60_000), 63_000);
+  // changed back before any was used
+  assert.deepEqual(withLength(spans, { length: 60_000, used: 60_000 }), spans.slice(0, 1));
 });

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../../core/base/errors.ts";
+import { cloudBenches } from "./cloud.ts";
 import type { Bench, Figure } from "./figure.ts";
 import { fogBenches } from "./fog.ts";
 import { hostBenches } from "./host.ts";
@@ -13,6 +14,7 @@ import { sessionBenches } from "./session.ts";
 const benches: Readonly<Record<string, Bench>> = {
   ...sessionBenches,
   ...fogBenches,
+  ...cloudBenches,
   ...hostBenches,
 };
 

@@ -89,7 +89,7 @@ export async function refusedAs(
 /** All that peers can make a fog store. */
 export async function storedAt(fog: TestSite): Promise<unknown> {
   const [tables, peers] = [
-    ["readings", "batches", "registers", "quarantine", "windows"],
+    ["readings", "batches", "registers", "quarantine", "windows", "waiting"],
     "SELECT kind, id, state, hex(noise_key), hex(sign_key), bound_at FROM peers ORDER BY kind, id",
   ];
   const counts = tables.map((table) => `(SELECT count(*) FROM fog_aggregator_${table}) ${table}`);

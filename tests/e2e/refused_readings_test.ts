@@ -64,10 +64,13 @@ for (const [name, openDoor] of doors) {
       ["implausible", reading(1, now, { voltage_mV: 1_000_001 })],
     ] as const;
     const expected: Record<string, number> = {};
+    // the last one tells the time at the meter: were that ahead, the fog would doubt its own clock
+    const last = reading(2, now, { power_W: 1_000_001 });
     for (const [reason, wrong] of cases) {
-      const refused = { accepted: 0, duplicates: 0, refused: [{ seq: 1, reason }] };
-      assert.deepEqual(await receipt(meter, batch(id, [wrong], signer)), refused);
-      expected[reason] = (expected[reason] ?? 0) + 1;
+      const refused = [{ seq: 1, reason }, { seq: 2, reason: "implausible" }] as const;
+      const answer = await receipt(meter, batch(id, [wrong, last], signer));
+      assert.deepEqual(answer, { ...taken(0), refused });
+      for (const { reason } of refused) expected[reason] = (expected[reason] ?? 0) + 1;
       assert.deepEqual(await readingRefusals(fog), expected);
       assert.deepEqual(await storedAt(fog), stored);
     }

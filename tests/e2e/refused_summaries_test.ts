@@ -1,7 +1,7 @@
 /**
- * What a cloud does not take from a fog: another fog's summary, one that is not next in its chain, one
- * that contradicts what is there, one that it has not signed. The fog is told the reason, the reason
- * is counted, and of what is refused nothing is stored.
+ * What a cloud does not take from a fog: another fog's summary, one that contradicts what is there, one
+ * that it has not signed. The fog is told the reason, the reason is counted, and of what is refused no
+ * figure is stored. What comes before its turn is kept, and what is lost is written down.
  */
 import assert from "node:assert/strict";
 import { type Id, parseId } from "../../core/base/id.ts";
@@ -10,10 +10,13 @@ import { signStatement } from "../../core/trust/statement.ts";
 import { encodeSummary, type Summary, summaryType } from "../../core/wire/summary.ts";
 import {
   decodeHead,
+  decodeKnownRegisters,
   decodeSummariesAnswer,
   encodeUplinkCall,
   type Head,
+  type Link,
   maxStatements,
+  type UplinkCall,
 } from "../../core/wire/uplink.ts";
 import { type Door, httpDoor } from "./_doors.ts";
 import { RawPeer, type RawSession, suite } from "./_raw_peer.ts";
@@ -61,51 +64,84 @@ Deno.test("a cloud refuses a summary of another fog, and what is not signed by i
   ];
   const expected: Record<string, number> = {};
   for (const [reason, statement] of cases) {
-    const answer = await send(fog, [statement, good]);
+    const answer = await send(fog, [statement]);
     assert.deepEqual(answer, { head: nowhere, refused: [{ index: 0, reason }] });
     expected[reason] = (expected[reason] ?? 0) + 1;
     assert.deepEqual(await refusals(cloud), expected);
     assert.deepEqual(await outcomes(cloud), {});
   }
   assert.deepEqual(await storedAt(cloud), nothing);
-  assert.deepEqual((await send(fog, [good])).refused, []);
+  // each is judged by itself
+  const among = await send(fog, [forged, good, cases[0]![1]]);
+  const refused = [{ index: 0, reason: "forged" }, { index: 2, reason: "wrong_fog" }];
+  assert.deepEqual(among, { head: headAt(1, good), refused });
 });
 
-Deno.test("a cloud refuses what leaves a gap in a fog's chain", async () => {
+Deno.test("a cloud keeps what comes before its turn, and its head waits for what is open", async () => {
   await using cloud = await startCloud();
   await using stack = new AsyncDisposableStack();
   const fog = await connectedFog(cloud, stack, "fog-1");
   const [first, second, third, fourth] = chainOf(fog, 4);
-  const gap = await send(fog, [second!]);
-  assert.deepEqual(gap, { head: nowhere, refused: [{ index: 0, reason: "gap" }] });
-  assert.deepEqual(await storedAt(cloud), nothing);
-  // the part before the gap is stored, the part behind it is not
-  const partly = await send(fog, [first!, third!, fourth!]);
-  assert.deepEqual(partly, {
-    head: headAt(1, first!),
-    refused: [{ index: 1, reason: "gap" }, { index: 2, reason: "gap" }],
-  });
-  assert.deepEqual(await seqs(cloud), ["fog-1 1.1"]);
-  assert.deepEqual((await send(fog, [second!, third!, fourth!])).head, headAt(4, fourth!));
-  assert.deepEqual(await refusals(cloud), { gap: 3 });
+  assert.deepEqual(await send(fog, [fourth!]), { head: nowhere, refused: [] });
+  assert.deepEqual(await send(fog, [first!, third!]), { head: headAt(1, first!), refused: [] });
+  assert.deepEqual(await headOf(fog, { epoch: 1, seq: 2 }), headAt(1, first!));
+  assert.deepEqual(await headOf(fog, { epoch: 1, seq: 3 }), headAt(3, third!));
+  assert.deepEqual(await send(fog, [second!]), { head: headAt(4, fourth!), refused: [] });
   assert.deepEqual(await outcomes(cloud), { stored: 4 });
+  assert.deepEqual(await refusals(cloud), {});
 });
 
-Deno.test("a cloud refuses a chain that does not begin at its beginning", async () => {
+Deno.test("a cloud refuses what no chain can begin with", async () => {
   await using cloud = await startCloud();
   await using stack = new AsyncDisposableStack();
   const fog = await connectedFog(cloud, stack, "fog-1");
   const changes: Partial<Summary>[] = [
-    { epoch: 2 },
-    { seq: 2 },
-    { prev: suite.randomBytes(32) },
+    ...[{ seq: 2 }, { epoch: 2, seq: 2 }, { prev: suite.randomBytes(32) }],
   ];
   for (const change of changes) {
     const astray = signed(fog.signer, { ...genesis, fog_id: fog.id, ...change });
     const { head, refused } = await send(fog, [astray]);
-    assert.deepEqual({ head, refused }, { head: nowhere, refused: [{ index: 0, reason: "gap" }] });
+    assert.deepEqual({ head, refused }, {
+      head: nowhere,
+      refused: [{ index: 0, reason: "conflict" }],
+    });
   }
   assert.deepEqual(await storedAt(cloud), nothing);
+});
+
+Deno.test("a cloud writes down what a fog has lost, names it, and goes on from there", async () => {
+  await using cloud = await startCloud("public_summary = true");
+  await using stack = new AsyncDisposableStack();
+  const fog = await connectedFog(cloud, stack, "fog-1");
+  const [first, , third, fourth] = chainOf(fog, 4);
+  await send(fog, [first!]);
+  const upto = headAt(3, third!);
+  const after = headAt(1, first!);
+  const lost = encodeUplinkCall({ call: "lost", after, upto, reason: "pruned\n" });
+  const answer = await answered(fog, lost);
+  assert.deepEqual(plain(decodeHead(answer as Uint8Array)), upto);
+  assert.deepEqual((await send(fog, [fourth!])).head, headAt(4, fourth!));
+  const response = await fetch(`${cloud.url}/cloud-summary/completeness`);
+  const { complete, summaries, fogs, next } = await response.json();
+  assert.deepEqual([complete, next, fogs.length], [false, null, 1]);
+  const hole = { fog_id: "fog-1", epoch: 1, from: 2, to: 3, reason: "lost: pruned?" };
+  assert.deepEqual(summaries, [hole]);
+  assert.deepEqual(await cloud.counts("edgeward_summaries_missing_total", "role"), {
+    "cloud-summary": 2,
+  });
+});
+
+Deno.test("a cloud tells a fog what it knows of the fog's registers", async () => {
+  await using cloud = await startCloud();
+  await using stack = new AsyncDisposableStack();
+  const fog = await connectedFog(cloud, stack, "fog-1");
+  await send(fog, chainOf(fog, 2));
+  const ask = async (call: UplinkCall) =>
+    decodeKnownRegisters(await answered(fog, encodeUplinkCall(call)) as Uint8Array);
+  const [meter, register] = [parseId("m-1"), parseId("1-8-0")];
+  const known = [{ meter, register, seq: 10, energy_Wh: 8 }];
+  assert.deepEqual(await ask({ call: "registers" }), known);
+  assert.deepEqual(await ask({ call: "registers", after: [meter, register] }), []);
 });
 
 Deno.test("a cloud refuses other content under a number, and another history", async () => {
@@ -117,8 +153,8 @@ Deno.test("a cloud refuses other content under a number, and another history", a
   const stored = await storedAt(cloud);
   const link = { ...genesis, fog_id: fog.id };
   const contradicting = [
-    signed(fog.signer, { ...link, n: 11 }),
-    signed(fog.signer, { ...link, seq: 2, prev: suite.sha256(first!), n: 11 }),
+    signed(fog.signer, { ...link, energy_Wh: 11 }),
+    signed(fog.signer, { ...link, seq: 2, prev: suite.sha256(first!), energy_Wh: 11 }),
     signed(fog.signer, { ...link, seq: 3, prev: suite.randomBytes(32) }),
     signed(fog.signer, { ...link, seq: 3, prev: null }),
   ];
@@ -129,6 +165,8 @@ Deno.test("a cloud refuses other content under a number, and another history", a
     assert.deepEqual(await refusals(cloud), { conflict: count + 1 });
     assert.deepEqual(await storedAt(cloud), stored);
   }
+  const evidence = await cloud.rows("SELECT epoch, seq FROM cloud_summary_conflicts ORDER BY seq");
+  assert.deepEqual(evidence.map(({ seq }) => seq), [1, 2, 3, 3]);
 });
 
 Deno.test("a cloud refuses an uplink call that it cannot read", async () => {
@@ -154,15 +192,13 @@ Deno.test("a cloud shows a fog its own head only", async () => {
   ];
   const [first] = chainOf(one, 1);
   await send(one, [first!]);
-  const head = async (fog: Fog) => {
-    const answer = await answered(fog, encodeUplinkCall({ call: "head" }));
-    return decodeHead(answer as Uint8Array);
-  };
-  assert.deepEqual(await head(one), headAt(1, first!));
-  assert.deepEqual(await head(two), nowhere);
+  assert.deepEqual(await headOf(one), headAt(1, first!));
+  assert.deepEqual(await headOf(two), nowhere);
+  const { t } = decodeHead(await answered(one, encodeUplinkCall({ call: "head" })) as Uint8Array);
+  assert.ok(Math.abs(t - cloud.clock()) < minute);
 });
 
-const nowhere: Head = { epoch: 0, seq: 0, hash: new Uint8Array(32) };
+const nowhere: Link = { epoch: 0, seq: 0, hash: new Uint8Array(32) };
 const nothing = { summaries: 0, windows: 0, fogs: [] };
 
 /** The first summary of a chain, of no fog yet. */
@@ -180,12 +216,14 @@ const genesis: Omit<Summary, "fog_id"> = {
   min_voltage_mV: 229_000,
   max_voltage_mV: 231_000,
   energy_Wh: 8,
-  registers: new Map([[parseId("m-1"), 8]]),
+  registers: new Map([
+    [parseId("m-1"), new Map([[parseId("1-8-0"), { energy_Wh: 8, seqs: [[1, 10]] }]])],
+  ]),
   prev: null,
 };
 
-function startCloud(): Promise<TestSite> {
-  return startTestSite("cloud", "[plugins.cloud-summary]");
+function startCloud(settings = ""): Promise<TestSite> {
+  return startTestSite("cloud", `[plugins.cloud-summary]\n${settings}`);
 }
 
 async function connectedFog(
@@ -219,14 +257,25 @@ function chainOf({ id, signer }: Fog, length: number): Uint8Array[] {
   return links;
 }
 
-function headAt(seq: number, statement: Uint8Array): Head {
+function headAt(seq: number, statement: Uint8Array): Link {
   return { epoch: 1, seq, hash: suite.sha256(statement) };
+}
+
+/** Without the cloud's clock. */
+function plain({ epoch, seq, hash }: Head): Link {
+  return { epoch, seq, hash };
+}
+
+async function headOf(fog: Fog, upto?: { epoch: number; seq: number }): Promise<Link> {
+  const call = encodeUplinkCall({ call: "head", ...(upto && { upto }) });
+  return plain(decodeHead(await answered(fog, call) as Uint8Array));
 }
 
 async function send(fog: Fog, statements: Uint8Array[]) {
   const answer = await answered(fog, encodeUplinkCall({ call: "summaries", statements }));
   if (typeof answer === "string") throw new Error(`The cloud refuses the call: ${answer}`);
-  return decodeSummariesAnswer(answer);
+  const { head, refused } = decodeSummariesAnswer(answer);
+  return { head: plain(head), refused };
 }
 
 async function answered({ session, door }: Fog, body: Uint8Array): Promise<Uint8Array | string> {
@@ -253,5 +302,5 @@ async function storedAt(cloud: TestSite): Promise<unknown> {
     (SELECT count(*) FROM cloud_summary_summaries) AS summaries,
     (SELECT count(*) FROM cloud_summary_windows) AS windows`);
   const fogs = await cloud.rows("SELECT * FROM cloud_summary_fogs ORDER BY fog_id");
-  return { ...counts, fogs: fogs.map(({ hash: _, ...fog }) => fog) };
+  return { ...counts, fogs: fogs.map(({ hash: _, received_at: __, ...fog }) => fog) };
 }

@@ -25,9 +25,11 @@ import {
 import { decodeSummary, encodeSummary } from "../../core/wire/summary.ts";
 import {
   decodeHead,
+  decodeKnownRegisters,
   decodeSummariesAnswer,
   decodeUplinkCall,
   encodeHead,
+  encodeKnownRegisters,
   encodeSummariesAnswer,
   encodeUplinkCall,
 } from "../../core/wire/uplink.ts";
@@ -133,26 +135,44 @@ const parsers: Readonly<Record<string, Parser>> = {
   decodeSummary: parser(decodeSummary, encodeSummary, "SummaryError", {
     samples: [null, key].map((prev) => ({
       ...{ fog_id: fog, epoch: 1, seq: last, window: { start: time, end: time + 60_000 } },
-      ...{ revision: 0, num_meters: 1, n: 2, sum_power_W: -1, min_power_W: -3, max_power_W: 2 },
+      ...{ revision: 0, num_meters: 1, n: 4, sum_power_W: -1, min_power_W: -3, max_power_W: 2 },
       ...{ sum_voltage_mV: 460_000, min_voltage_mV: 229_000, max_voltage_mV: 231_000 },
-      ...{ energy_Wh: 3, registers: new Map([[meter, 2 ** 40]]), prev },
+      ...{ energy_Wh: 3, prev },
+      registers: new Map([[
+        meter,
+        new Map([[fog, { energy_Wh: 2 ** 40, seqs: [[0, 2], [last, last]] }]]),
+      ]]),
     })),
     refused: ["a0", "80"],
   }),
   decodeHead: parser(decodeHead, encodeHead, "UplinkError", {
-    samples: [{ epoch: 2 ** 31, seq: last, hash: key }],
+    samples: [{ epoch: 2 ** 31, seq: last, hash: key, t: time }],
     refused: ["a0", "80"],
   }),
   decodeUplinkCall: parser(decodeUplinkCall, encodeUplinkCall, "UplinkError", {
-    samples: [{ call: "head" }, { call: "summaries", statements: [key, key] }],
+    samples: [
+      ...[{ call: "head" }, { call: "head", upto: { epoch: 1, seq: last } }] as const,
+      { call: "summaries", statements: [key, key] },
+      {
+        call: "lost",
+        after: { epoch: 1, seq: 2, hash: key },
+        upto: { epoch: 1, seq: last, hash: key },
+        reason: "pruned",
+      },
+      ...[{ call: "registers" }, { call: "registers", after: [meter, fog] }] as const,
+    ],
     refused: ["a0", "80", "a16463616c6c6461736b73"],
   }),
   decodeSummariesAnswer: parser(decodeSummariesAnswer, encodeSummariesAnswer, "UplinkError", {
     samples: [{
-      head: { epoch: 0, seq: 0, hash: new Uint8Array(32) },
+      head: { epoch: 0, seq: 0, hash: new Uint8Array(32), t: time },
       refused: [{ index: 63, reason: "gap" }],
     }],
     refused: ["a0", "80"],
+  }),
+  decodeKnownRegisters: parser(decodeKnownRegisters, encodeKnownRegisters, "UplinkError", {
+    samples: [[], [{ meter, register: fog, seq: last, energy_Wh: 2 ** 40 }]],
+    refused: ["a0", "8100", "818461616162"],
   }),
   enrolmentFromJson: parser(
     (bytes) => enrolmentFromJson(String.fromCharCode(...bytes)),

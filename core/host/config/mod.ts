@@ -9,4 +9,5 @@ export { duration } from "./duration.ts";
 export { filePath } from "./file_path.ts";
 export { type EnabledRole, loadConfig, parseConfig, type SiteConfig } from "./load_config.ts";
 export { sampleConfig } from "./sample_config.ts";
+export { size } from "./size.ts";
 export type { ListenAddress } from "./_addresses.ts";

@@ -47,9 +47,12 @@ export async function namesIn(db: OpenDatabase): Promise<string[]> {
 export class TestTime {
   /** Milliseconds that have passed. */
   now = 0;
+  /** The pauses that were asked for, in milliseconds. */
+  readonly pauses: number[] = [];
   readonly #sleepers = new Set<{ until: number; wake: () => void }>();
 
   readonly pause = (milliseconds: number, signal: AbortSignal): Promise<void> => {
+    this.pauses.push(milliseconds);
     const { promise, resolve } = Promise.withResolvers<void>();
     const sleeper = { until: this.now + milliseconds, wake: resolve };
     this.#sleepers.add(sleeper);
@@ -72,9 +75,24 @@ export class TestTime {
     return await promise;
   }
 
+  /** Lets time pass until something is so. */
+  async untilTrue(ask: () => boolean): Promise<void> {
+    for (let steps = 0; !ask(); steps++) {
+      if (steps > 10_000) throw new Error("It never came to pass");
+      await this.#step();
+    }
+  }
+
   async #step(): Promise<void> {
     this.now += 10;
-    for (const { until, wake } of this.#sleepers) if (until <= this.now) wake();
+    let woken = 0;
+    for (const { until, wake } of this.#sleepers) {
+      if (until > this.now) continue;
+      wake();
+      woken++;
+    }
     for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+    // whoever has woken up may ask the writer's thread for something, whose time is the real one
+    if (woken > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

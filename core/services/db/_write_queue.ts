@@ -2,11 +2,12 @@
  * The single writer. Whatever is queued when a transaction begins, up to a limit, goes into that one
  * transaction, each job behind a savepoint of its own; callers resolve after the commit is on disk.
  */
-import type { Client, Transaction } from "@libsql/client";
+import type { Client, InStatement } from "@libsql/client";
 import { drizzle } from "drizzle-orm/libsql";
 import { setImmediate } from "node:timers";
 import { DatabaseError, isTrouble, withoutValues } from "./_errors.ts";
 import type { Queries } from "./mod.ts";
+import type { Writer } from "./_writer.ts";
 
 interface Job {
   readonly run: (tx: Queries) => Promise<unknown>;
@@ -19,7 +20,7 @@ const groupLimit = 256;
 const queueLimit = 10_000;
 
 interface Options {
-  begin(): Promise<Transaction>;
+  readonly writer: Writer;
   /** Called before each commit, which it prevents by throwing. */
   check(): void;
   /** Hears how each transaction went, with what failed for another reason than the job's own. */
@@ -30,7 +31,8 @@ export class WriteQueue {
   readonly #options: Options;
   readonly #queries: Queries;
   readonly #waiting: Job[] = [];
-  #transaction: Transaction | undefined;
+  /** Whether a transaction is open. */
+  #isOpen = false;
   /** Why a statement of the transaction failed that was in order itself. */
   #trouble: DatabaseError | undefined;
   #working: Promise<void> | undefined;
@@ -69,12 +71,16 @@ export class WriteQueue {
 
   async #commit(group: readonly Job[]): Promise<void> {
     const settle: (() => void)[] = [];
+    const released: Promise<unknown>[] = [];
     this.#trouble = undefined;
+    const { writer, check } = this.#options;
     try {
-      this.#transaction = await this.#options.begin();
-      for (const job of group) settle.push(await this.#attempt(job));
-      this.#options.check();
-      await this.#transaction.commit();
+      await writer.begin();
+      this.#isOpen = true;
+      for (const job of group) settle.push(await this.#attempt(job, released));
+      await Promise.all(released);
+      check();
+      await writer.commit();
     } catch (error) {
       // a full disk may end the whole transaction; what fails after that says less
       const failure = this.#trouble ?? withoutValues(error);
@@ -82,43 +88,50 @@ export class WriteQueue {
       for (const job of group) job.reject(failure);
       return;
     } finally {
-      this.#transaction?.close();
-      this.#transaction = undefined;
+      this.#isOpen = false;
+      await writer.end().catch(() => {});
     }
     this.#options.done(this.#trouble);
     for (const callback of settle) callback();
   }
 
-  /** Runs one job; its outcome is told only after the commit. */
-  async #attempt(job: Job): Promise<() => void> {
-    const transaction = this.#transaction!;
-    await transaction.execute("SAVEPOINT job");
+  /**
+   * Runs one job; its outcome is told only after the commit. The writer does what it is told in order,
+   * so nobody waits for a savepoint to be set or released before telling it the next.
+   */
+  async #attempt(job: Job, released: Promise<unknown>[]): Promise<() => void> {
+    const { writer } = this.#options;
+    const begun = writer.execute("SAVEPOINT job");
+    begun.catch(() => {}); // looked at below
     try {
       const value = await job.run(this.#queries);
-      await transaction.execute("RELEASE job");
+      await begun;
+      const done = writer.execute("RELEASE job");
+      done.catch(() => {}); // looked at before the commit
+      released.push(done);
       return () => job.resolve(value);
     } catch (error) {
       const failure = withoutValues(error);
       // without a transaction, this throws and everyone hears of it
-      await transaction.execute("ROLLBACK TO job");
-      await transaction.execute("RELEASE job");
+      await writer.execute("ROLLBACK TO job");
+      await writer.execute("RELEASE job");
       return () => job.reject(failure);
     }
   }
 
   /** A client for drizzle whose every statement runs in the transaction of the moment. */
   #currentTransaction(): Client {
-    const execute: Transaction["execute"] = async (statement) => {
-      if (this.#transaction === undefined) throw closedError();
+    const execute = async (statement: InStatement) => {
+      if (!this.#isOpen) throw closedError();
       try {
-        return await this.#transaction.execute(statement);
+        return await this.#options.writer.execute(statement);
       } catch (error) {
         const failure = withoutValues(error);
         if (isTrouble(failure)) this.#trouble ??= failure;
         throw error;
       }
     };
-    return { execute } as Client;
+    return { execute } as unknown as Client;
   }
 }
 

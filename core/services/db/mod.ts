@@ -4,6 +4,7 @@
  * Writes pass through `write`, which runs what is queued in one transaction and lets each caller go
  * on once it is on disk: twenty concurrent transactions would otherwise get in each other's way, and
  * one commit per item is slow. A job that fails is undone alone. Errors never carry bound values.
+ * Writing has a thread of its own: the program does not wait for the disk.
  * While the disk is full or fails, writes fail and reads go on; it is told when that begins and, found
  * out by writes of its own, when it is over.
  */
@@ -13,11 +14,12 @@ import { sql } from "drizzle-orm";
 import type { LibSQLDatabase } from "drizzle-orm/libsql";
 import { pause } from "../pause.ts";
 import { Condition } from "./_condition.ts";
-import { openReader, openWriter, type Reader, type Writer } from "./_connections.ts";
 import { DatabaseError, openingError, withoutValues } from "./_errors.ts";
 import { OpenFiles } from "./_files.ts";
 import { migrate, type Migration } from "./_migrations.ts";
+import { openReader, type Reader } from "./_reader.ts";
 import { WriteQueue } from "./_write_queue.ts";
+import { Writer } from "./_writer.ts";
 
 export type { Migration };
 export { DatabaseError, type DatabaseErrorCode } from "./_errors.ts";
@@ -54,7 +56,7 @@ export async function openDatabase(options: {
   let writer: Writer | undefined;
   try {
     makeFile(options.path);
-    writer = await openWriter(url, options.pause ?? pause);
+    writer = await Writer.open(url, options.pause ?? pause);
     return new EmbeddedDatabase(writer, await openReader(url), options);
   } catch (error) {
     await writer?.close();
@@ -84,7 +86,7 @@ class EmbeddedDatabase implements OpenDatabase {
     this.#reader = reader;
     const files = new OpenFiles(options.path);
     this.#queue = new WriteQueue({
-      begin: () => writer.begin(),
+      writer,
       check: () => files.check(),
       done: (trouble) =>
         trouble === undefined ? this.#condition.works() : this.#condition.fails(trouble),

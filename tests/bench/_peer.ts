@@ -1,42 +1,50 @@
 /**
- * A meter of the ingest bench: enrolled and with a session by the same handshake as any other. It
- * prepares frames, each beside what the floor needs of it, taken where the product seals and signs.
+ * A peer of the benches: enrolled and with a session by the same handshake as any other. It prepares
+ * frames, each beside what the floor needs of it, taken where the product seals and signs.
  */
-import { parseId } from "../../core/base/id.ts";
+import { type Id, parseId } from "../../core/base/id.ts";
 import type { Signer, Suite } from "../../core/trust/crypto.ts";
 import { decodeFrame, frameVersion, headerLength } from "../../core/trust/session/frame.ts";
 import { Initiator, pskFromCode } from "../../core/trust/session/handshake.ts";
+import type { Purpose } from "../../core/trust/session/hello.ts";
 import type { Session } from "../../core/trust/session/session.ts";
-import { signStatement } from "../../core/trust/statement.ts";
+import { type ContentType, signStatement } from "../../core/trust/statement.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../core/trust/session/call.ts";
 import { encodeEnrolRequest } from "../../core/trust/session/call.ts";
-import { decodeReceipt, encodeBatch, type Reading, readingsType } from "../../core/wire/reading.ts";
+import type { PeerKind } from "../../core/wire/peer.ts";
 import { nativeVerifyKey, type Sealed, type Signed } from "./_native.ts";
-import type { FogSite } from "./_fog_site.ts";
+import type { RoleSite } from "./_role_site.ts";
 
-/** A frame that holds one signed batch. */
+/** A frame that holds a call, and the signatures in it. */
 export interface Prepared {
   readonly frame: Uint8Array;
   readonly sealed: Sealed;
-  readonly signed: Signed;
+  readonly signed: readonly Signed[];
 }
 
-export interface Meter {
-  /** Frames of one batch each, readings a millisecond apart, the first not before now. */
-  prepare(frames: number, readingsPerBatch: number): Prepared[];
-  /** @throws Error unless the answer is a receipt that says just this many were stored */
-  expectAccepted(answer: Uint8Array | null, readings: number): void;
+export interface BenchPeer {
+  readonly id: Id;
+  readonly suite: Suite;
+  /** Signs a statement; the signature is one of those in the next frame. */
+  sign(type: ContentType, payload: Uint8Array): Uint8Array;
+  /** Seals a call. */
+  prepare(body: Uint8Array): Prepared;
+  /** The body of an answer. @throws Error when there is none, or a refusal */
+  read(answer: Uint8Array | null): Uint8Array;
 }
 
-/** Enrols a meter and opens its session. */
-export async function openMeter(site: FogSite, name: string): Promise<Meter> {
+/** Enrols a peer and opens its session. */
+export async function openPeer(
+  site: RoleSite,
+  { kind, purpose, name }: { kind: PeerKind; purpose: Purpose; name: string },
+): Promise<BenchPeer> {
   const { suite, clock, responder } = site;
   const id = parseId(name);
-  const enrolment = await site.peers.enrol("meter", id, { url: "mqtt://bench", ttl: 3_600_000 });
-  const tape: Tape = {};
+  const enrolment = await site.peers.enrol(kind, id, { url: "mqtt://bench", ttl: 3_600_000 });
+  const tape: Tape = { signed: [] };
   const signer = tapedSigner(suite.ed25519.signer(), tape);
   const initiator = new Initiator(tapedSuite(suite, tape), {
-    hello: { purpose: "meter", site: site.name, device: id, versions: [frameVersion] },
+    hello: { purpose, site: site.name, device: id, versions: [frameVersion] },
     staticKey: suite.x25519.keyPair(),
     remoteStatic: enrolment.noiseKey,
     psk: pskFromCode(suite, enrolment.code, { site: site.name, device: id }),
@@ -48,30 +56,16 @@ export async function openMeter(site: FogSite, name: string): Promise<Meter> {
   answerIn(session, await responder.receive(session.seal(enrol)));
 
   const publicKey = nativeVerifyKey(signer.publicKey);
-  let seq = 0, t = 0;
-  function reading(): Reading {
-    seq++;
-    const power_W = 1000 + seq % 500;
-    return { seq, t: t++, energy_Wh: seq, power_W, voltage_mV: 230_000 + seq % 999, flags: 0 };
-  }
-
   return {
-    prepare(frames, readingsPerBatch) {
-      t = Math.max(t, clock());
-      return Array.from({ length: frames }, () => {
-        const readings = Array.from({ length: readingsPerBatch }, reading);
-        const payload = encodeBatch({ meter: id, register: parseId("main"), readings });
-        const body = signStatement(suite, signer, readingsType, payload);
-        const frame = session.seal(encodeMessage({ kind: "call", body }));
-        const cipher = { ...tape.sealing!, ...cut(frame) };
-        return { frame, sealed: cipher, signed: { publicKey, ...tape.signing! } };
-      });
+    id,
+    suite,
+    sign: (type, payload) => signStatement(suite, signer, type, payload),
+    prepare(body) {
+      const frame = session.seal(encodeMessage({ kind: "call", body }));
+      const signed = tape.signed.splice(0).map((one) => ({ publicKey, ...one }));
+      return { frame, sealed: { ...tape.sealing!, ...cut(frame) }, signed };
     },
-    expectAccepted(answer, readings) {
-      const receipt = decodeReceipt(answerIn(session, answer));
-      if (receipt.accepted === readings && receipt.refused.length === 0) return;
-      throw new Error(`A batch was not stored: ${JSON.stringify(receipt)}`);
-    },
+    read: (answer) => answerIn(session, answer),
   };
 }
 
@@ -84,10 +78,10 @@ function answerIn(session: Session, frame: Uint8Array | null): Uint8Array {
   throw new Error(`A call was refused: ${JSON.stringify(message)}`);
 }
 
-/** What went into the latest sealing and the latest signature. */
+/** What went into the latest sealing, and the signatures since the latest frame. */
 interface Tape {
   sealing?: Pick<Sealed, "key" | "nonce" | "ad">;
-  signing?: Pick<Signed, "message" | "signature">;
+  readonly signed: Pick<Signed, "message" | "signature">[];
 }
 
 function tapedSuite(suite: Suite, tape: Tape): Suite {
@@ -110,7 +104,7 @@ function tapedSigner(signer: Signer, tape: Tape): Signer {
     ...signer,
     sign(message) {
       const signature = signer.sign(message);
-      tape.signing = { message, signature };
+      tape.signed.push({ message, signature });
       return signature;
     },
   };

@@ -1,12 +1,12 @@
 /**
- * A site with the real fog-aggregator on a real database file, reached without sockets: whoever has
- * frames feeds them to the responder, which is all that a binding does.
+ * A site with one real role on a real database file, reached without sockets: whoever has frames feeds
+ * them to the responder, which is all that a binding does.
  */
 import { join } from "node:path";
 import type { Clock } from "../../core/base/clock.ts";
 import { type Id, parseId } from "../../core/base/id.ts";
 import type { Suite } from "../../core/trust/crypto.ts";
-import type { Host, Services } from "../../core/host/plugin.ts";
+import type { AnyPlugin, Host, Services } from "../../core/host/plugin.ts";
 import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
@@ -18,9 +18,9 @@ import { MetricsRegistry } from "../../core/services/metrics.ts";
 import { openPeers, peerMigrations, type Peers } from "../../core/services/peers/mod.ts";
 import { sealerOf } from "../../core/services/sealing.ts";
 import { Responder, type Sessions } from "../../core/services/sessions/mod.ts";
-import fogAggregator from "../../plugins/fog-aggregator/mod.ts";
+import { VerificationPool } from "../../core/services/verification.ts";
 
-export interface FogSite extends AsyncDisposable {
+export interface RoleSite extends AsyncDisposable {
   readonly name: Id;
   readonly suite: Suite;
   readonly clock: Clock;
@@ -30,12 +30,12 @@ export interface FogSite extends AsyncDisposable {
 }
 
 /** Starts the role with its default configuration in a temporary folder, removed at the end. */
-export async function openFogSite(): Promise<FogSite> {
+export async function openRoleSite(plugin: AnyPlugin): Promise<RoleSite> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "edgeward-bench-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
 
-  const { name: role, migrations = [] } = fogAggregator;
+  const { name: role, migrations = [] } = plugin;
   const site = parseId("bench");
   const suite = nativeSuite();
   const clock = Date.now;
@@ -77,8 +77,9 @@ export async function openFogSite(): Promise<FogSite> {
     bus: new EventBus({ clock, log }).scoped(role),
     identity,
     suite,
+    verification: stack.use(new VerificationPool({ log })),
     audit: auditOf(role, clock),
-    access: { require: () => unreachable() },
+    access: { require: () => (_, next) => next() },
     clock,
     signal: stopping.signal,
     report: () => {},
@@ -88,7 +89,7 @@ export async function openFogSite(): Promise<FogSite> {
     mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
     sessions,
   };
-  await fogAggregator.start(host, fogAggregator.config.parse({}));
+  await plugin.start(host, plugin.config.parse({}));
   if (responder === undefined) throw new Error("The role serves no sessions");
   const running = stack.move();
   return {

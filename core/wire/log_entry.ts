@@ -1,0 +1,61 @@
+/**
+ * An entry of a site's log as it is hashed and served (protocols.md §7): deterministic CBOR `{t, role,
+ * type, actor, subject, detail, statement}`, at most 8 KiB. Statements are in the log by their hash.
+ */
+import { CodedError } from "../base/errors.ts";
+import { decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
+
+export interface LogEntry {
+  /** Unix milliseconds. */
+  readonly t: number;
+  readonly role: string;
+  /** What happened: "peer.enrolled". */
+  readonly type: string;
+  /** Who did it: a peer, a person, or "site". */
+  readonly actor: string;
+  /** Whom or what it concerns. */
+  readonly subject: string;
+  /** Plain data without secrets, as JSON text. */
+  readonly detail: string;
+  /** SHA-256 of the statement that proves it, 32 bytes, where there is one. */
+  readonly statement: Uint8Array | null;
+}
+
+/** Bytes of an encoded entry at the most. */
+export const maxEntry = 8 * 1024;
+
+export class LogEntryError extends CodedError<"malformed"> {
+  override readonly name = "LogEntryError";
+}
+
+export function encodeLogEntry(entry: LogEntry): Uint8Array {
+  const { t, role, type, actor, subject, detail, statement } = entry;
+  return encodeCbor({ t, role, type, actor, subject, detail, statement });
+}
+
+/** @throws LogEntryError "malformed" */
+export function decodeLogEntry(bytes: Uint8Array): LogEntry {
+  try {
+    const map = new MapReader(decodeCbor(bytes));
+    const statement = map.value("statement");
+    const entry: LogEntry = {
+      t: map.integer("t", 0, Number.MAX_SAFE_INTEGER),
+      role: map.text("role"),
+      type: map.text("type"),
+      actor: map.text("actor"),
+      subject: map.text("subject"),
+      detail: map.text("detail"),
+      statement: statement instanceof Uint8Array ? statement : null,
+    };
+    map.end();
+    const isHash = statement === null || entry.statement?.length === 32;
+    if (bytes.length <= maxEntry && isHash) return entry;
+  } catch (error) {
+    throw malformed(error);
+  }
+  throw malformed();
+}
+
+function malformed(cause?: unknown): LogEntryError {
+  return new LogEntryError("malformed", "Cannot read the entry of the log", { cause });
+}
