@@ -43,7 +43,7 @@ export class Instrument {
   #seq = 0;
   /** Readings given, of all registers. */
   #count = 0;
-  /** What the counter shows more than was consumed since it was switched on, when it never starts over. */
+  /** How much more the counter would show than was consumed, if it never started over. */
   #ahead: number;
   /** What was consumed when the last reading was taken. */
   #last_Wh = 0;

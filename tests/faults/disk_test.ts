@@ -26,7 +26,7 @@ async function idsAt(site: SiteProcess): Promise<string[]> {
 }
 
 async function health(
-  site: SiteProcess,
+  site: Pick<SiteProcess, "ports">,
 ): Promise<{ status: number; database: string | undefined }> {
   using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const url = `http://127.0.0.1:${site.ports.admin}/readyz?verbose`;
@@ -41,7 +41,7 @@ async function health(
 const full = "[~]database degraded: Cannot use the database: the disk is full";
 
 /** Waits until the site tells this of its database. */
-async function becomes(site: SiteProcess, line: string): Promise<void> {
+async function becomes(site: Pick<SiteProcess, "ports">, line: string): Promise<void> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     if ((await health(site)).database === line) return;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -59,7 +59,7 @@ const packetOverhead = 4 * 1024;
 /** Milliseconds after which a connection counts as good, and the delays start over. */
 const steady = 10_000;
 /** The longest delay, in milliseconds, when somebody else uses our client id. */
-const rivalDelay = 5 * 60_000;
+const rivalDelay = 60_000;
 
 export class ReconnectingClient implements MqttClient, AsyncDisposable {
   readonly #options: ClientOptions;
