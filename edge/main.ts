@@ -20,6 +20,7 @@ const commands: readonly (readonly [string, string, () => Promise<CommandModule>
   ["doctor", "look at all that a site needs", () => import("./commands/doctor.ts")],
   ["admin", "administer a running site", () => import("./commands/admin.ts")],
   ["peers", "decide who may talk to a running site", () => import("./commands/peers.ts")],
+  ["audit", "check that nobody has rewritten a history", () => import("./commands/audit.ts")],
   ["simulate", "play the devices of a site", () => import("./commands/simulate.ts")],
   ["plugins", "list the roles in this binary", () => import("./commands/plugins.ts")],
   ["schema", "print the JSON Schema of the configuration", () => import("./commands/schema.ts")],

@@ -42,10 +42,12 @@ export function isZero(bytes: Uint8Array): boolean {
   return any === 0;
 }
 
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += (byte < 16 ? "0" : "") + byte.toString(16);
+  for (let i = 0; i < bytes.length; i++) text += hexOfByte[bytes[i]!];
   return text;
 }
 

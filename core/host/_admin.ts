@@ -8,6 +8,7 @@ import { CodedError, messageOf } from "../base/errors.ts";
 import { type Listen, listenError, problem } from "../services/http/mod.ts";
 import type { Access } from "../services/access/mod.ts";
 import type { PartHealth } from "../services/health.ts";
+import { tlogRoutes, type TlogStatus } from "../services/tlog/mod.ts";
 import { socketPath } from "./data_dir.ts";
 import { markOf } from "./shown.ts";
 import { keysApi } from "./_keys_api.ts";
@@ -28,6 +29,8 @@ export interface SiteStatus {
   readonly broker: Listen | null;
   /** Null until something has needed it. */
   readonly database: { readonly bytes: number } | null;
+  /** The history that nobody can rewrite; null until it has opened, with the database. */
+  readonly log: TlogStatus | null;
   /** Null until something has needed them. */
   readonly peers: { readonly waiting: number } | null;
   readonly parts: readonly PartHealth[];
@@ -53,6 +56,7 @@ export async function openAdmin(
   operator.route("/", peersApi(services, anyone));
   operator.route("/", tokensApi(services, anyone));
   operator.route("/", keysApi(services, anyone));
+  operator.route("/log", tlogRoutes(() => services.tlog(), { guard: null }));
   operator.all("*", (c) => everyone.fetch(c.req.raw));
   for (const app of [everyone, operator]) {
     app.onError((error) => {

@@ -4,7 +4,6 @@
  */
 import type { Database } from "../services/db/mod.ts";
 import type { RoleRouter } from "../services/http/mod.ts";
-import { auditOf } from "../services/audit.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import { pause } from "../services/pause.ts";
 import { openRunOnce, sessionsOf } from "../services/sessions/mod.ts";
@@ -90,7 +89,7 @@ async function hostFor(
     metrics: services.metrics.scoped(name),
     bus: services.bus.scoped(name),
     identity,
-    audit: auditOf(name, clock),
+    audit: services.audit(name),
     access: services.access,
     clock,
     signal,

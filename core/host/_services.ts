@@ -15,7 +15,7 @@ import {
   tokenMigrations,
   type Tokens,
 } from "../services/access/mod.ts";
-import { auditMigrations, auditOf } from "../services/audit.ts";
+import { auditMigrations, auditOf, type SiteAudit } from "../services/audit.ts";
 import { EventBus } from "../services/bus.ts";
 import { nativeSuite } from "../services/crypto_native.ts";
 import { type OpenDatabase, openDatabase } from "../services/db/mod.ts";
@@ -28,6 +28,7 @@ import { type MqttService, openMqtt } from "../services/mqtt/mod.ts";
 import { openPeers, peerMigrations, type Peers, sealedPsk } from "../services/peers/mod.ts";
 import { runOnceMigrations } from "../services/sessions/mod.ts";
 import { type Sealer, sealerOf } from "../services/sealing.ts";
+import { openTlog, type Tlog, tlogMigrations, type TlogStatus } from "../services/tlog/mod.ts";
 import { VerificationPool } from "../services/verification.ts";
 import { brokerAccess } from "./broker_access.ts";
 import type { SiteConfig } from "./config/mod.ts";
@@ -39,6 +40,7 @@ const coreMigrations = [
   ...peerMigrations,
   ...runOnceMigrations,
   ...tokenMigrations,
+  ...tlogMigrations,
 ];
 
 export class SiteServices implements AsyncDisposable {
@@ -55,6 +57,7 @@ export class SiteServices implements AsyncDisposable {
   readonly health: Health;
   readonly #open = new AsyncDisposableStack();
   #db: Promise<OpenDatabase> | undefined;
+  #tlog: Tlog | undefined;
   #mqtt: Promise<MqttService> | undefined;
   #peers: Promise<Peers> | undefined;
   #tokens: Promise<Tokens> | undefined;
@@ -88,8 +91,31 @@ export class SiteServices implements AsyncDisposable {
       });
       this.#open.use(db);
       await db.migrate("core", coreMigrations);
+      this.#tlog = this.#open.use(openTlog({
+        ...{ db, suite: this.suite, site: this.site, identity: this.identity, clock: this.clock },
+        dataDir: this.config.data_dir,
+        config: this.config.log,
+        bus: this.bus.scoped("core"),
+        log: this.log("log"),
+        metrics: this.metrics.scoped("core"),
+        report: (state, detail) => this.health.report("log", state, detail),
+      }));
       return db;
     })();
+  }
+
+  /** Of what is in the database, so it opens with that. */
+  async tlog(): Promise<Tlog> {
+    await this.db();
+    return this.#tlog!;
+  }
+
+  /** What a role records, and how it proves it. */
+  audit(role: string): SiteAudit {
+    return auditOf(role, this.clock, async (statement) => {
+      const log = await this.tlog();
+      return await log.prove(statement);
+    });
   }
 
   peers(): Promise<Peers> {
@@ -213,6 +239,7 @@ export class SiteServices implements AsyncDisposable {
   async facts(): Promise<{
     broker: Listen | null;
     database: { bytes: number } | null;
+    log: TlogStatus | null;
     peers: { waiting: number } | null;
   }> {
     const [mqtt, db, peers] = await Promise.all([
@@ -225,6 +252,7 @@ export class SiteServices implements AsyncDisposable {
     return {
       broker: broker === undefined ? null : { hostname: broker.hostname, port: broker.port },
       database: db === undefined ? null : { bytes: sizeOf(databasePath(data_dir)) },
+      log: this.#tlog?.status() ?? null,
       peers: peers === undefined ? null : { waiting: peers.waiting().length },
     };
   }

@@ -13,7 +13,7 @@ import { CodedError } from "../base/errors.ts";
 import type { Suite } from "../trust/crypto.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Access } from "../services/access/mod.ts";
-import type { Audit } from "../services/audit.ts";
+import type { SiteAudit } from "../services/audit.ts";
 import type { Bus } from "../services/bus.ts";
 import type { Database, Migration } from "../services/db/mod.ts";
 import type { RoleRouter } from "../services/http/mod.ts";
@@ -47,7 +47,7 @@ export interface Host {
   readonly suite: Suite;
   /** Checks signatures for roles that have many to check, on other threads. */
   readonly verification: Verification;
-  readonly audit: Audit;
+  readonly audit: SiteAudit;
   /** Guards administrative routes: who may pass shows an API token. */
   readonly access: Access;
   readonly clock: Clock;

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { HttpService, Listen } from "../services/http/mod.ts";
+import { maxSubmission, tlogRoutes } from "../services/tlog/mod.ts";
 import type { PeerKind } from "../wire/peer.ts";
 import type { Enrolment } from "../wire/enrolment.ts";
 import { Hono } from "hono";
@@ -39,7 +40,9 @@ export interface Reload extends RoleChanges {
 }
 
 /** Sections that are read once, when the site starts. */
-const fixed = ["site", "data_dir", "http", "admin", "mqtt", "db"] as const;
+const fixed = ["site", "data_dir", "http", "admin", "mqtt", "db", "log"] as const;
+/** Keys in them that whoever writes the log lines goes by. */
+const elsewhere = ["log.level"];
 
 /**
  * Starts a site. Disposing the result stops it; twice does no harm.
@@ -128,6 +131,10 @@ function mountOwnRoutes(http: HttpService, services: SiteServices): void {
   routes.route("/", tokensApi(services, require));
   routes.route("/", keysApi(services, require));
   http.router("site").mount(routes);
+  const guard = services.config.log.public ? null : require("viewer");
+  http.router("log").mount(tlogRoutes(() => services.tlog(), { guard }), {
+    maxBody: maxSubmission,
+  });
 }
 
 /** Of the sections that only a restart can change. */
@@ -139,6 +146,7 @@ function changedKeys(before: SiteConfig, after: SiteConfig): string[] {
     const valueOf = (table: object, key: string) =>
       JSON.stringify((table as Readonly<Record<string, unknown>>)[key]);
     return [...keys].filter((key) => valueOf(old, key) !== valueOf(now, key))
-      .map((key) => `${section}.${key}`);
+      .map((key) => `${section}.${key}`)
+      .filter((name) => !elsewhere.includes(name));
   });
 }

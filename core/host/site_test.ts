@@ -62,6 +62,7 @@ Deno.test("startSite() tells how its roles are", async () => {
     admin: { ...site.admin },
     broker: null,
     database: null,
+    log: null,
     peers: null,
     parts: [
       { part: "silent", state: "ok", detail: "" },

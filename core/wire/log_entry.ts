@@ -2,6 +2,7 @@
  * An entry of a site's log as it is hashed and served (protocols.md §7): deterministic CBOR `{t, role,
  * type, actor, subject, detail, statement}`, at most 8 KiB. Statements are in the log by their hash.
  */
+import { concat, utf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 import { decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
 
@@ -28,9 +29,40 @@ export class LogEntryError extends CodedError<"malformed"> {
   override readonly name = "LogEntryError";
 }
 
+/**
+ * The bytes that are hashed. A log encodes very many, mostly one long text: the map is put together by
+ * hand, its keys in their order, and only small items are left to the encoder.
+ */
 export function encodeLogEntry(entry: LogEntry): Uint8Array {
-  const { t, role, type, actor, subject, detail, statement } = entry;
-  return encodeCbor({ t, role, type, actor, subject, detail, statement });
+  const detail = utf8(entry.detail);
+  return concat(
+    mapOfSeven,
+    ...[keys.t, encodeCbor(entry.t), keys.role, encodeCbor(entry.role)],
+    ...[keys.type, encodeCbor(entry.type), keys.actor, encodeCbor(entry.actor)],
+    ...[keys.detail, textHead(detail.length), detail],
+    ...[keys.subject, encodeCbor(entry.subject)],
+    ...[keys.statement, encodeCbor(entry.statement)],
+  );
+}
+
+const mapOfSeven = Uint8Array.of(0xa7);
+const keys = {
+  t: encodeCbor("t"),
+  role: encodeCbor("role"),
+  type: encodeCbor("type"),
+  actor: encodeCbor("actor"),
+  detail: encodeCbor("detail"),
+  subject: encodeCbor("subject"),
+  statement: encodeCbor("statement"),
+};
+
+/** RFC 8949 §3: major type 3 and the length in its shortest form. */
+function textHead(length: number): Uint8Array {
+  if (length < 24) return Uint8Array.of(0x60 + length);
+  if (length < 0x100) return Uint8Array.of(0x78, length);
+  if (length < 0x1_0000) return Uint8Array.of(0x79, length >> 8, length & 255);
+  const bytes = [24, 16, 8, 0].map((shift) => length / 2 ** shift & 255);
+  return Uint8Array.of(0x7a, ...bytes);
 }
 
 /** @throws LogEntryError "malformed" */

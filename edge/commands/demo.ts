@@ -1,12 +1,14 @@
 /**
  * `edgeward demo`: a cloud, a fog and ten meters on this machine. It prints every window that reaches
- * the cloud, drains what is under way at the end, and fails when a single reading is missing there.
+ * the cloud, drains what is under way at the end, and fails when a single reading is missing there, or
+ * when the cloud's log, which two gateways witness, does not verify.
  */
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
 import { pause } from "../../core/services/pause.ts";
+import { LogObserver, type LogVerdict } from "../demo/log_observer.ts";
 import { Observer } from "../demo/observer.ts";
-import { type DemoSystem, startDemo } from "../demo/system.ts";
+import { type DemoSystem, demoWindow, startDemo, urlOf } from "../demo/system.ts";
 import { WindowPrinter } from "../demo/window_printer.ts";
 import { configureLogging } from "../logging.ts";
 import { wholeNumber } from "../options.ts";
@@ -33,7 +35,7 @@ const drainTime = 60_000;
 
 export function configure(command: Command): void {
   command.description("Run a whole system on this machine: fog, cloud, broker and ten meters.")
-    .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_534), 8080)
+    .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_533), 8080)
     .option("--data-dir <dir>", "keep the data here (default: a temporary directory)")
     .option("--json", "print JSON lines");
   simulationOptions(command, { speed: 60 }).action(demo);
@@ -45,6 +47,7 @@ async function demo(options: DemoOptions): Promise<void> {
   await using directory = await dataDirectory(options.dataDir);
   await using system = await startDemo({ dataDir: directory.path, port: options.port });
   using observer = new Observer(system);
+  using logObserver = await LogObserver.open(system);
   await using fleet = await enrolFleet({
     count: meterCount,
     enrol: (id) => system.fog.enrol("meter", id, { ttl: 3_600_000 }),
@@ -79,6 +82,10 @@ async function demo(options: DemoOptions): Promise<void> {
   const { sent, accepted } = await drainFleet(fleet.meters, AbortSignal.timeout(drainTime));
   const complete = await settled(observer, accepted, began);
   await shown.finish();
+  line.show("verifying the log …");
+  const last = (await observer.windows(began - demoWindow.window)).at(-1);
+  const window = last === undefined ? null : { fog: system.fog.name, start: last.window.start };
+  const { log, trouble } = await logObserver.verify(window);
   line.clear();
   const counted = await observer.readings();
   const summary = await observer.summary();
@@ -93,37 +100,46 @@ async function demo(options: DemoOptions): Promise<void> {
     meters: meterCount,
     rows_per_meter: rows,
   };
-  if (options.json) printJson({ final: true, seconds, metering });
-  else printTotals(metering);
+  if (options.json) printJson({ final: true, seconds, metering, log });
+  else printTotals(metering, log);
   if (!complete || counted.accepted !== sent) {
     throw new CodedError("incomplete", "Not every reading that was sent reached the cloud", {
       hint: "this is a fault of edgeward: please report it with the lines above",
     });
   }
+  if (trouble !== null) throw trouble;
 }
 
 /** Waits until the windows at the cloud hold every accepted reading. */
 async function settled(observer: Observer, accepted: number, from: number): Promise<boolean> {
   const deadline = AbortSignal.timeout(drainTime);
   while (!deadline.aborted) {
-    const windows = await observer.windows(from - 60_000);
+    // not those of an earlier run in the same directory
+    const windows = await observer.windows(from - demoWindow.window);
     if (windows.reduce((sum, { readings }) => sum + readings, 0) >= accepted) return true;
     await pause(100, deadline);
   }
   return false;
 }
 
-function welcome({ cloud, fog }: DemoSystem): void {
-  warnLine(`cloud   http://127.0.0.1:${cloud.http!.port}/summary`);
+function welcome({ cloud, fog, witnesses }: DemoSystem): void {
+  warnLine(`cloud   ${urlOf(cloud)}/summary`);
   warnLine(`fog     http://127.0.0.1:${fog.admin.port}/readyz?verbose`);
+  const names = witnesses.map(({ name }) => name).join(" and ");
+  warnLine(`log     ${urlOf(cloud)}/log/checkpoint, witnessed by ${names}`);
   warnLine(`meters  ${meterCount}, over MQTT; every window that reaches the cloud is one line`);
 }
 
-function printTotals(metering: Record<string, number>): void {
+function printTotals(metering: Record<string, number>, log: LogVerdict): void {
   printLine(
     `${metering.readings_accepted} of ${metering.readings_sent} readings in ` +
       `${metering.windows} windows at the cloud, ${metering.refused} refused; mean ` +
       `${metering.avg_power_overall} kW, ${metering.avg_voltage_overall} V`,
+  );
+  if (!log.checkpoint_verified) return;
+  printLine(
+    `${log.size} entries in the log of the cloud, whole, signed and cosigned by ` +
+      `${log.witnesses} witnesses`,
   );
 }
 

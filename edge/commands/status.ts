@@ -23,7 +23,8 @@ export function configure(command: Command): void {
 
 /** The facts, a line each, then the parts. @param now Unix milliseconds */
 function statusLines(status: SiteStatus, now: number): string[] {
-  const { site, version, started, ready, http, admin, broker, database, peers, parts } = status;
+  const { site, version, started, ready, http, admin, parts } = status;
+  const { broker, database, log, peers } = status;
   const facts: [string, string | null][] = [
     ["site", `${site}, ${ready ? "ready" : "not ready"}`],
     ["version", version],
@@ -32,6 +33,7 @@ function statusLines(status: SiteStatus, now: number): string[] {
     ["admin", addressText(admin)],
     ["broker", broker && addressText(broker)],
     ["database", database && amountText(database.bytes)],
+    ["log", log && logText(log)],
     ["peers", peers && peersText(peers.waiting)],
   ];
   const [names, states] = [parts.map(({ part }) => part), parts.map(({ state }) => state)]
@@ -42,6 +44,11 @@ function statusLines(status: SiteStatus, now: number): string[] {
       `${markOf(state)} ${part.padEnd(names)}  ${state.padEnd(states)}  ${detail}`.trimEnd()
     ),
   ];
+}
+
+function logText({ size, witnessed, witnesses }: NonNullable<SiteStatus["log"]>): string {
+  const entries = `${size} ${size === 1 ? "entry" : "entries"}`;
+  return witnesses.length === 0 ? `${entries}, no witnesses` : `${entries}, ${witnessed} witnessed`;
 }
 
 function peersText(waiting: number): string {

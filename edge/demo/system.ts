@@ -1,27 +1,46 @@
 /**
  * The sites of the demo, several hosts in one process with real sockets between them: `demo` is the
- * cloud, `gw-2` the fog with its broker. They know nothing of each other but what enrolment gave them.
+ * cloud, `gw-2` the fog with its broker, `gw-3` another gateway. They know nothing of each other but
+ * what enrolment gave them, and each other's keys where the gateways witness the log of the cloud.
  */
 import { join } from "node:path";
+import { CodedError } from "../../core/base/errors.ts";
 import { parseConfig } from "../../core/host/config/mod.ts";
 import { type Site, startSite } from "../../core/host/site.ts";
+import { nativeSuite } from "../../core/services/crypto_native.ts";
+import { openIdentity } from "../../core/services/identity.ts";
+import { logKey, witnessKey } from "../../core/services/tlog/mod.ts";
+import { formatNoteKey, type NoteKey } from "../../core/trust/log/note.ts";
 import { enrolmentToJson } from "../../core/wire/enrolment.ts";
 import { registry } from "../plugins.ts";
 import { version } from "../version.ts";
 
 export interface DemoSystem extends AsyncDisposable {
-  /** Its HTTP listener answers `/summary`. */
+  /** Its HTTP listener answers `/summary`, and `/log` to everyone. */
   readonly cloud: Site;
   readonly fog: Site;
+  /** Gateways that cosign the log of the cloud. */
+  readonly witnesses: readonly Site[];
+  readonly keys: {
+    /** What a generation of the cloud's log is signed with. */
+    log(generation: number): NoteKey;
+    readonly witnesses: readonly NoteKey[];
+  };
 }
 
 const hour = 3_600_000;
 
-/** Length of a window and how long it waits for stragglers; an uplink is quicker than both. */
-export const demoWindow = { window: "2s", grace: "500ms" } as const;
+/** Milliseconds of a window, and how long it waits for stragglers; an uplink is quicker than both. */
+export const demoWindow = { window: 2_000, grace: 500 } as const;
+
+/** The table of a gateway without a cloud. */
+const fogRole = `
+[plugins.fog-aggregator]
+window = "${demoWindow.window}ms"
+grace = "${demoWindow.grace}ms"`;
 
 /**
- * Starts the system in a data directory. The cloud listens on `port`, the fog on the one after it;
+ * Starts the system in a data directory. The cloud listens on `port`, the gateways on the two after it;
  * port 0 takes free ones. @throws CodedError "port_busy" and others of `startSite`
  */
 export async function startDemo(
@@ -29,16 +48,33 @@ export async function startDemo(
 ): Promise<DemoSystem> {
   const { dataDir, port } = options;
   await using stack = new AsyncDisposableStack();
-  const next = port === 0 ? 0 : port + 1;
+  const [holder, ...gateways] = ["demo", "gw-2", "gw-3"].map((site) => keyHolder(dataDir, site));
+  const log = (generation: number) => logKey(holder!, generation);
+  const witnesses = gateways.map((gateway) => witnessKey(gateway).key);
+  const witnessOf = `
+[log]
+witness_of = ["${formatNoteKey(log(1))}"]`;
+
+  const configOf = (nth: number, tables: string) => {
+    const site = ["demo", "gw-2", "gw-3"][nth]!;
+    return siteConfig(dataDir, { site, port: port === 0 ? 0 : port + nth, tables });
+  };
+  // witnesses are there before the log that they witness, and the fog hears of its cloud after that
+  const fog = stack.use(await start(configOf(1, `${witnessOf}${fogRole}`)));
+  const other = stack.use(await start(configOf(2, `${witnessOf}${fogRole}`)));
+  const entries = [fog, other].map((site, i) =>
+    `{ url = "${urlOf(site)}/log", key = "${formatNoteKey(witnesses[i]!)}" }`
+  );
   const cloud = stack.use(
-    await start(
-      dataDir,
-      "demo",
-      port,
+    await start(configOf(
+      0,
       `
+[log]
+public = true
+witnesses = [${entries.join(", ")}]
 [plugins.cloud-summary]
 public_summary = true`,
-    ),
+    )),
   );
   const codeFile = join(dataDir, "cloud.json");
   if (!await exists(codeFile)) {
@@ -46,24 +82,40 @@ public_summary = true`,
     const json = JSON.stringify({ ...enrolmentToJson(enrolment) });
     await Deno.writeTextFile(codeFile, json, { mode: 0o600 });
   }
-  const fog = stack.use(
-    await start(
-      dataDir,
-      "gw-2",
-      next,
-      `
-[plugins.fog-aggregator]
-window = "${demoWindow.window}"
-grace = "${demoWindow.grace}"
+  const uplink = `
 code_file = "cloud.json"
-cloud = "http://127.0.0.1:${cloud.http!.port}"`,
-    ),
-  );
+cloud = "${urlOf(cloud)}"`;
+  const { failed } = await fog.reload(await configOf(1, `${witnessOf}${fogRole}${uplink}`));
+  for (const [role, why] of Object.entries(failed)) {
+    throw new CodedError("demo_failed", `Cannot start the demo: ${role} of gw-2: ${why}`);
+  }
   const running = stack.move();
-  return { cloud, fog, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    ...{ cloud, fog, witnesses: [fog, other] },
+    keys: { log, witnesses },
+    async [Symbol.asyncDispose]() {
+      // the fog first: it has nobody to speak to when the cloud is gone
+      await fog[Symbol.asyncDispose]();
+      await running.disposeAsync();
+    },
+  };
 }
 
-async function start(dir: string, site: string, port: number, roles: string): Promise<Site> {
+/** Where the public listener of a site answers. */
+export function urlOf({ http }: Site): string {
+  return `http://127.0.0.1:${http!.port}`;
+}
+
+/** Who a site is, also before its first start. */
+function keyHolder(dataDir: string, site: string) {
+  const suite = nativeSuite();
+  return { suite, site, identity: openIdentity(suite, join(dataDir, site)) };
+}
+
+function siteConfig(
+  dir: string,
+  { site, port, tables }: { site: string; port: number; tables: string },
+) {
   const text = `site = "${site}"
 data_dir = "${site}"
 [http]
@@ -72,10 +124,13 @@ listen = "127.0.0.1:${port}"
 listen = "127.0.0.1:0"
 [mqtt]
 listen = "127.0.0.1:0"
-${roles}
+${tables}
 `;
-  const config = await parseConfig(text, { file: `${site}.toml`, dir, registry });
-  return await startSite(config, { version });
+  return parseConfig(text, { file: `${site}.toml`, dir, registry });
+}
+
+async function start(config: ReturnType<typeof siteConfig>): Promise<Site> {
+  return await startSite(await config, { version });
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -56,9 +56,11 @@ export async function appendLinks(
   tx: Queries,
   fog: Id,
   { links, receivedAt }: { links: readonly SignedSummary[]; receivedAt: number },
-): Promise<Appended & { stored: readonly SignedSummary[] }> {
+): Promise<Appended & { stored: readonly SignedSummary[]; contradictions: readonly Link[] }> {
   let head = await headOf(tx, fog);
-  if (links.length === 0) return { head, outcomes: [], epochs: [], conflicts: [], stored: [] };
+  if (links.length === 0) {
+    return { ...{ head, outcomes: [], epochs: [], conflicts: [] }, stored: [], contradictions: [] };
+  }
   const joints = await jointsAround(tx, fog, links);
   const sets = await linkRows.around(
     tx,
@@ -97,8 +99,10 @@ export async function appendLinks(
     head = moved.head;
     await writeHead(tx, fog, { head, receivedAt });
   }
-  const conflicts = await writeEvidence(tx, fog, { evidence, receivedAt });
-  return { head, outcomes, epochs: begun.filter((epoch) => epoch > 1), conflicts, stored };
+  const contradictions = await writeEvidence(tx, fog, { evidence, receivedAt });
+  const conflicts = contradictions.map(placeOf);
+  const epochs = begun.filter((epoch) => epoch > 1);
+  return { ...{ head, outcomes, epochs, conflicts }, stored, contradictions };
 }
 
 /** Moves the head to a link that will not come, and on from there, unless it is not at `after`. */
@@ -106,12 +110,12 @@ export async function loseLinks(
   tx: Queries,
   fog: Id,
   { upto, after, reason, at }: { upto: Link; after?: Link; reason: string; at: number },
-): Promise<Lost> {
+): Promise<Lost & { contradictions: readonly Link[] }> {
   const before = await headOf(tx, fog);
   const isElsewhere = after !== undefined &&
     !(isAt(before, after) && equalBytes(before.hash, after.hash));
   if (isElsewhere || !isAfter(upto, before)) {
-    return { head: before, missing: [], epochs: [], conflicts: [] };
+    return { head: before, missing: [], epochs: [], conflicts: [], contradictions: [] };
   }
   const missing = await missingBetween(tx, fog, { before, upto });
   await tx.run(sql`INSERT OR IGNORE INTO cloud_summary_lost
@@ -126,9 +130,11 @@ export async function loseLinks(
   const moved = await advance(tx, fog, upto);
   if (moved.odd !== null) evidence.push(moved.odd);
   await writeHead(tx, fog, { head: moved.head, receivedAt: at });
-  const conflicts = await writeEvidence(tx, fog, { evidence, receivedAt: at });
+  const contradictions = await writeEvidence(tx, fog, { evidence, receivedAt: at });
+  const conflicts = contradictions.map(placeOf);
   const begun = upto.epoch > Math.max(before.epoch, 1) ? [upto.epoch] : [];
-  return { head: moved.head, missing, epochs: [...begun, ...moved.epochs], conflicts };
+  const epochs = [...begun, ...moved.epochs];
+  return { ...{ head: moved.head, missing, epochs, conflicts }, contradictions };
 }
 
 function judge(
@@ -161,6 +167,10 @@ function judge(
 /** Whether it fits nowhere: only a chain's first link has none before it. */
 function isImpossible({ epoch, seq, prev }: Joint): boolean {
   return prev === null ? seq > 1 : epoch === 1 && seq === 1;
+}
+
+function placeOf({ epoch, seq }: Place): Place {
+  return { epoch, seq };
 }
 
 function nameOf({ epoch, seq }: Place): string {

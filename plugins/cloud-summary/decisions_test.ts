@@ -40,10 +40,12 @@ function withRoutes(
   });
 }
 
+/** Without what was recorded of the summaries themselves. */
 const auditRows = (db: Database) =>
   db.read((q) =>
     q.all<{ type: string; actor: string; subject: string; detail: string }>(
-      sql`SELECT type, actor, subject, detail FROM audit ORDER BY id`,
+      sql`SELECT type, actor, subject, detail FROM audit WHERE type <> 'summary.stored'
+        ORDER BY id`,
     )
   );
 

@@ -9,6 +9,7 @@ import { decodeSummary } from "../../core/wire/summary.ts";
 import { completenessRoutes } from "./completeness.ts";
 import { config } from "./config.ts";
 import { decisionRoutes } from "./decisions.ts";
+import { proofRoutes } from "./proof.ts";
 import { receiveUplink } from "./receive.ts";
 import { startRetention } from "./retention.ts";
 import { summaryRoutes, windowRoutes } from "./routes.ts";
@@ -29,6 +30,7 @@ export default definePlugin({
     const gate = config.public_summary ? anyone : host.access.require("viewer");
     const routes = windowRoutes(store, gate);
     routes.route("/", completenessRoutes(store, gate));
+    routes.route("/", proofRoutes(store, { gate, audit: host.audit, clock: host.clock }));
     routes.route("/", decisionRoutes(store, (role) => host.access.require(role)));
     host.http.mount(routes);
     host.http.claim("/summary", summaryRoutes(store, gate));

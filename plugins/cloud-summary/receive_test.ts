@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Id } from "../../core/base/id.ts";
 import type { Host } from "../../core/host/plugin.ts";
+import { auditOf } from "../../core/services/audit.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { VerificationPool } from "../../core/services/verification.ts";
 import type { Peer } from "../../core/services/peers/mod.ts";
@@ -48,7 +49,7 @@ function withCloud(use: (cloud: Cloud) => Promise<void>): Promise<void> {
           if (type !== "cloud.summary_stored") events.push([type, severity, subject, detail]);
         },
       },
-      audit: { append: () => Promise.resolve() },
+      audit: auditOf("cloud-summary", () => 77),
     } as unknown as Host;
     const read = (statement: Uint8Array) => decodeSummary(splitSign1(statement)!.payload);
     const handler = receiveUplink(host, libsqlStore(db, { read, audit: host.audit }));

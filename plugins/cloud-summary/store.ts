@@ -73,6 +73,19 @@ export interface Window {
   readonly energy_Wh: number;
 }
 
+/** The version of a window that is in force, as its fog has signed it. */
+export interface SummaryInForce extends Place {
+  readonly fog_id: Id;
+  readonly start: number;
+  /** Null when it is kept no longer. */
+  readonly signed: {
+    readonly statement: Uint8Array;
+    /** SHA-256 of the statement. */
+    readonly hash: Uint8Array;
+    readonly receivedAt: number;
+  } | null;
+}
+
 /** Of all windows that were ever in force and not replaced. */
 export interface Totals {
   readonly windows: number;
@@ -170,6 +183,8 @@ export interface SummaryStore {
   latest(limit: number): Promise<Window[]>;
   /** A page of windows by start, then fog, then epoch. */
   windows(query: WindowQuery): Promise<Window[]>;
+  /** What the figures of a window come from; null when there is no such window. */
+  inForce(fog: Id, start: number): Promise<SummaryInForce | null>;
   /** What is missing and what contradicts, in pages of bounded work: one may be empty, `next` says. */
   findings(query: FindingQuery): Promise<{ found: Finding[]; next: FindingPlace | null }>;
   /** Brings the versions of one epoch into force; gives how many windows that has decided. */

@@ -1,33 +1,44 @@
 /** `SummaryStore` over the site's embedded database. */
 import { type SQL, sql } from "drizzle-orm";
-import type { Audit } from "../../core/services/audit.ts";
+import type { SiteAudit } from "../../core/services/audit.ts";
 import type { Database } from "../../core/services/db/mod.ts";
 import { appendLinks, headOf, linkUpTo, loseLinks } from "./_chain.ts";
 import { knownRegisters } from "./_coverage.ts";
 import { applyDecision, applySummaries, type ReadStatement } from "./_figures.ts";
 import { findingsOf } from "./_findings.ts";
 import { pruneStatements, pruneWindows } from "./_prune.ts";
-import type { SummaryStore, Totals, Window } from "./store.ts";
+import { historyOf } from "./history.ts";
+import type { Place, SummaryInForce, SummaryStore, Totals, Window } from "./store.ts";
 
-/** @param options.read reads a statement that is stored; `options.audit` records decisions */
+/** @param options.read reads a statement that is stored; `options.audit` records what is done */
 export function libsqlStore(
   db: Database,
-  options: { read: ReadStatement; audit: Audit },
+  options: { read: ReadStatement; audit: Pick<SiteAudit, "append" | "appendAll"> },
 ): SummaryStore {
-  const { read, audit } = options;
+  const { read } = options;
+  const history = historyOf(options.audit);
   return {
     head: (fog, upto) =>
       db.read((q) => upto === undefined ? headOf(q, fog) : linkUpTo(q, fog, upto)),
 
     append: (fog, links, receivedAt) =>
       db.write(async (tx) => {
-        const { stored, ...appended } = await appendLinks(tx, fog, { links, receivedAt });
+        const { stored, contradictions, ...appended } = await appendLinks(tx, fog, {
+          ...{ links, receivedAt },
+        });
         const summaries = stored.map(({ summary }) => summary);
         await applySummaries(tx, fog, { summaries, read });
+        await history.chainChanged(tx, fog, { stored, contradictions });
         return appended;
       }),
 
-    lose: (fog, upto, told) => db.write((tx) => loseLinks(tx, fog, { upto, ...told })),
+    lose: (fog, upto, told) =>
+      db.write(async (tx) => {
+        const { contradictions, ...lost } = await loseLinks(tx, fog, { upto, ...told });
+        const { missing } = lost;
+        await history.chainChanged(tx, fog, { missing, contradictions, reason: told.reason });
+        return lost;
+      }),
 
     registers: (fog, page) => db.read((q) => knownRegisters(q, fog, page)),
 
@@ -61,22 +72,42 @@ export function libsqlStore(
           ORDER BY window_start, fog_id, epoch LIMIT ${limit}`)
       ),
 
+    async inForce(fog, start) {
+      const [row] = await db.read((q) =>
+        q.all<InForceRow>(
+          sql`SELECT w.epoch, w.seq, s.statement, s.hash, s.received_at AS receivedAt
+          FROM cloud_summary_windows w LEFT JOIN cloud_summary_summaries s USING (fog_id, epoch, seq)
+          WHERE w.window_start = ${start} AND w.fog_id = ${fog} AND w.state = 'in_force'`,
+        )
+      );
+      return row === undefined ? null : { fog_id: fog, start, ...summaryOf(row) };
+    },
+
     findings: (query) => db.read((q) => findingsOf(q, query)),
 
     decide: (decision) =>
       db.write(async (tx) => {
         const windows = await applyDecision(tx, decision, read);
-        const { fog, from, to, epoch, actor } = decision;
-        const detail = { from, to, epoch, windows };
-        if (windows > 0) {
-          await audit.append(tx, { type: "windows.decided", actor, subject: fog, detail });
-        }
+        if (windows > 0) await history.decided(tx, { ...decision, windows });
         return windows;
       }),
 
     prune: (horizon) =>
       db.write(async (tx) => await pruneStatements(tx, horizon) + await pruneWindows(tx, horizon)),
   };
+}
+
+interface InForceRow extends Place {
+  readonly statement: ArrayBuffer | null;
+  readonly hash: ArrayBuffer;
+  readonly receivedAt: number;
+}
+
+function summaryOf({ epoch, seq, statement, hash, receivedAt }: InForceRow) {
+  const signed = statement === null
+    ? null
+    : { statement: new Uint8Array(statement), hash: new Uint8Array(hash), receivedAt };
+  return { epoch, seq, signed } satisfies Partial<SummaryInForce>;
 }
 
 const columns: SQL = sql.raw(`fog_id, window_start AS start, window_end AS "end", epoch, revision,

@@ -1,7 +1,7 @@
 /** A cloud of the release before goes on with what it has. */
 import assert from "node:assert/strict";
 import { sql } from "drizzle-orm";
-import { auditOf } from "../../core/services/audit.ts";
+import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { openDatabase } from "../../core/services/db/mod.ts";
 import { decodeSummary } from "../../core/wire/summary.ts";
 import { allFindings, chain, everything, fog, headOf, link, windowOf } from "./_links.ts";
@@ -12,6 +12,7 @@ Deno.test("the tables of the release before keep their chain, windows and totals
   const folder = await Deno.makeTempDir();
   try {
     await using db = await openDatabase({ path: `${folder}/cloud.db` });
+    await db.migrate("core", auditMigrations);
     await db.migrate("cloud-summary", migrations.slice(0, 1));
     const links = chain({ at: 1, n: 2 }, { at: 2, n: 3 }, { at: 3 });
     const { hash } = links[1]!;

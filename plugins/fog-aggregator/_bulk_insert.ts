@@ -7,6 +7,7 @@ import { concat } from "../../core/base/bytes.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
 import { Flag, type Receipt } from "../../core/wire/reading.ts";
 import { type Evidence, quarantine } from "./_quarantine.ts";
+import type { History } from "./history.ts";
 import type { SignedBatch } from "./ingest.ts";
 import type { PrunedReadings } from "./pruned.ts";
 
@@ -35,6 +36,7 @@ interface Options {
   /** Per register, a number that no windowed reading is above; kept up to date here. */
   readonly newest: Map<number, number>;
   readonly pruned: PrunedReadings;
+  readonly history: History;
   /** Since when the windows of these readings are dirty. */
   readonly now: number;
 }
@@ -43,18 +45,49 @@ interface Options {
 export async function insertRows(tx: Queries, group: Group, options: Options): Promise<Receipt[]> {
   const all = group.rows.flat();
   const pruned = await prunedOf(tx, all, options.pruned);
+  if (pruned.size === 0) {
+    const receipts = await insertAsNew(tx, { ...group, all }, options);
+    if (receipts !== null) return receipts;
+  }
   const fresh = pruned.size === 0 ? all : all.filter((row) => !pruned.has(keyOf(row)));
   const json = JSON.stringify(fresh);
+  await insertReadings(tx, json);
+  const { receipts, inserted } = await compare(tx, group, { json, pruned });
+  await insertBatches(tx, group, { ...options, receipts });
+  await markWindows(tx, inserted, options);
+  return receipts;
+}
+
+/**
+ * Nearly always everything is new: then all statements can be sent at once, without waiting for the
+ * answer to one before the next. Gives null, and leaves nothing, when some of it was there before.
+ */
+async function insertAsNew(
+  tx: Queries,
+  { all, ...group }: Group & { readonly all: readonly Row[] },
+  options: Options,
+): Promise<Receipt[] | null> {
+  const receipts = group.rows.map(allAccepted);
+  // a query begins when someone waits for it: this one must be the first
+  const begun = tx.run(sql`SAVEPOINT as_new`).then(() => {});
+  const [inserted] = await Promise.all([
+    insertReadings(tx, JSON.stringify(all)),
+    insertBatches(tx, group, { ...options, receipts }),
+    markWindows(tx, all, options),
+    begun,
+  ]);
+  if (inserted === all.length) return receipts;
+  await tx.run(sql`ROLLBACK TO as_new`);
+  return null;
+}
+
+/** @returns how many were new */
+async function insertReadings(tx: Queries, json: string): Promise<number> {
   const { rowsAffected } = await tx.run(sql`INSERT INTO fog_aggregator_readings
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
       value->>8 FROM json_each(${json}) WHERE true
     ON CONFLICT DO NOTHING`);
-  const { receipts, inserted } = rowsAffected === all.length
-    ? { receipts: group.rows.map(allAccepted), inserted: all }
-    : await compare(tx, group, { json, pruned });
-  await insertBatches(tx, group, { firstBatch: options.firstBatch, receipts });
-  await markWindows(tx, inserted, options);
-  return receipts;
+  return rowsAffected;
 }
 
 function allAccepted({ length }: readonly Row[]): Receipt {
@@ -141,7 +174,9 @@ function sameContent(stored: Stored, [, , t, energy, power, voltage, flags]: Row
 async function insertBatches(
   tx: Queries,
   { batches, rows }: Group,
-  { firstBatch, receipts }: { firstBatch: number; receipts: readonly Receipt[] },
+  { firstBatch, history, receipts }: Pick<Options, "firstBatch" | "history"> & {
+    receipts: readonly Receipt[];
+  },
 ): Promise<void> {
   let at = 1;
   const places: number[][] = [];
@@ -154,11 +189,12 @@ async function insertBatches(
     at += statement.length;
   });
   if (places.length === 0) return;
-  await tx.run(sql`INSERT INTO fog_aggregator_batches
+  const inserting = tx.run(sql`INSERT INTO fog_aggregator_batches
       (id, register_id, received_at, statement, remaining)
     SELECT value->>0, value->>1, value->>2, substr(${concat(...statements)}, value->>3, value->>4),
       value->>5
     FROM json_each(${JSON.stringify(places)})`);
+  await Promise.all([inserting, history.batchesStored(tx, statements)]);
 }
 
 /**

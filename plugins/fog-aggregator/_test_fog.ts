@@ -5,6 +5,7 @@ import type { Host, Services } from "../../core/host/plugin.ts";
 import { hostOf, noon } from "./_test_store.ts";
 import { FogClock } from "./clock.ts";
 import { type Config, config as schema } from "./config.ts";
+import { historyOf } from "./history.ts";
 import { Ingest } from "./ingest.ts";
 import { Pruned } from "./pruned.ts";
 import { tellReceipts } from "./refusals.ts";
@@ -45,7 +46,8 @@ async function start(
   });
   const { window, lateness } = config;
   const horizon = () => Math.max(clock.now() - lateness, retention.horizon());
-  const store = await openStore({ db, clock }, { window, horizon, pruned });
+  const history = historyOf(host, { readings: config.log_readings });
+  const store = await openStore({ db, clock }, { window, horizon, pruned, history });
   const ingest = new Ingest(store, { liveSpan: 3 * window });
   const tell = tellReceipts(host);
   const waiting = new Waiting(host, { clock, store, tell, report, limits: config, pause: noPause });

@@ -1,7 +1,8 @@
 /** What several tests of this role share: a store over a database file, batches, a host, patience. */
 import { sql } from "drizzle-orm";
-import type { Id } from "../../core/base/id.ts";
+import { type Id, parseId } from "../../core/base/id.ts";
 import type { Host } from "../../core/host/plugin.ts";
+import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { type OpenDatabase, openDatabase } from "../../core/services/db/mod.ts";
@@ -9,6 +10,7 @@ import { MetricsRegistry } from "../../core/services/metrics.ts";
 import { VerificationPool } from "../../core/services/verification.ts";
 import type { Event } from "../../core/wire/event.ts";
 import type { Reading, Receipt } from "../../core/wire/reading.ts";
+import { historyOf } from "./history.ts";
 import type { SignedBatch } from "./ingest.ts";
 import { nothingPruned, type PrunedReadings } from "./pruned.ts";
 import { type Closed, type Closing, openStore, type Store } from "./store.ts";
@@ -49,10 +51,14 @@ export async function openTestStore(
   const horizon = () => now - lateness;
   const open = async () => {
     const db = await openDatabase({ path: `${folder}/fog.db` });
+    await db.migrate("core", auditMigrations);
     await db.migrate("fog-aggregator", migrations);
     return db;
   };
-  const reopen = (window = minute) => openStore({ db, clock }, { window, horizon, pruned });
+  const audit = auditOf("fog-aggregator", () => now);
+  const history = historyOf({ audit, suite, site: parseId("fog-1") }, { readings: true });
+  const reopen = (window = minute) =>
+    openStore({ db, clock }, { window, horizon, pruned, history });
   let db = await open();
   let store = await reopen();
   return {

@@ -17,6 +17,10 @@ export const config = z.object({
     .describe("What the site's database may take; what is at the cloud goes first."),
   when_full: z.enum(["block", "drop-oldest"]).default("block")
     .describe('When nothing may go, "block" takes no readings and "drop-oldest" loses some.'),
+  log_readings: z.boolean().default(true)
+    .describe(
+      "Put the hash of every batch of readings into the site's log: 67 bytes each, which stay.",
+    ),
   max_power_W: z.int().min(1).default(1_000_000)
     .describe("A reading above this power, in either direction, is refused as implausible."),
   max_voltage_V: z.int().min(1).default(1_000)

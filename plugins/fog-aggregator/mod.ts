@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import { ClockWatch, openClock } from "./clock_watch.ts";
 import { cloudOf } from "./cloud.ts";
 import { config } from "./config.ts";
+import { historyOf } from "./history.ts";
 import { Ingest } from "./ingest.ts";
 import { outboxOf } from "./outbox.ts";
 import { Pruned } from "./pruned.ts";
@@ -47,7 +48,8 @@ export default definePlugin({
       report: troubles.of("storage"),
     });
     const horizon = () => Math.max(clock.now() - lateness, retention.horizon());
-    const store = await openStore({ db, clock }, { window, horizon, pruned });
+    const history = historyOf(host, { readings: config.log_readings });
+    const store = await openStore({ db, clock }, { window, horizon, pruned, history });
     const ingest = new Ingest(store, { liveSpan: liveWindows * window });
     const tell = tellReceipts(host);
     const waiting = new Waiting(host, {

@@ -11,6 +11,7 @@ import { insertRows, type Row } from "./_bulk_insert.ts";
 import { figuresOf } from "./_figures.ts";
 import { quarantine } from "./_quarantine.ts";
 import { type RegisterName, Registers } from "./_registers.ts";
+import type { History } from "./history.ts";
 import type { SignedBatch } from "./ingest.ts";
 import { appendSummary, lastLink, type Link, type StoredSummary } from "./outbox.ts";
 import type { PrunedReadings } from "./pruned.ts";
@@ -22,6 +23,8 @@ export interface StoreOptions {
   /** Readings measured before this are stored, and summed up in no window. */
   readonly horizon: () => number;
   readonly pruned: PrunedReadings;
+  /** Where it is written down that batches and summaries are stored. */
+  readonly history: History;
 }
 
 /** A reading that the role refused although its meter signed it. */
@@ -85,7 +88,7 @@ export const longestPostponement = 60_000;
 
 export async function openStore(
   { db, clock }: { readonly db: Database; readonly clock: { now(): number } },
-  { window, horizon, pruned }: StoreOptions,
+  { window, horizon, pruned, history }: StoreOptions,
 ): Promise<Store> {
   const registers = await Registers.open(db);
   const windows = await openWindows(db, window);
@@ -118,8 +121,7 @@ export async function openStore(
     );
     return await insertRows(tx, { batches, rows }, {
       firstBatch,
-      newest,
-      pruned,
+      ...{ newest, pruned, history },
       now: clock.now(),
     });
   }
@@ -185,6 +187,7 @@ export async function openStore(
         const { seq, hash, statement } = sign({ window, revision, figures, last });
         const { epoch } = last;
         await appendSummary(tx, { epoch, seq, hash, statement, start, revision });
+        await history.summarySigned(tx, { epoch, seq, window, revision, hash });
         return { window, revision, figures, ...rest };
       }),
 

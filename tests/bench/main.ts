@@ -9,12 +9,14 @@ import { cloudBenches } from "./cloud.ts";
 import type { Bench, Figure } from "./figure.ts";
 import { fogBenches } from "./fog.ts";
 import { hostBenches } from "./host.ts";
+import { logBenches } from "./log.ts";
 import { sessionBenches } from "./session.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   ...sessionBenches,
   ...fogBenches,
   ...cloudBenches,
+  ...logBenches,
   ...hostBenches,
 };
 

@@ -22,8 +22,8 @@ const roles = Object.keys(registry);
 Deno.test("edgeward help tells of every command, and of one", async () => {
   for (const args of [["help"], ["--help"], ["-h"]]) {
     const help = succeeded(await run(args));
-    const commands = ["demo", "run", "init", "validate", "admin", "peers", "simulate", "plugins"];
-    for (const command of [...commands, "schema", "version"]) {
+    const commands = ["demo", "run", "init", "validate", "admin", "peers", "audit", "simulate"];
+    for (const command of [...commands, "plugins", "schema", "version"]) {
       assert.match(help, RegExp(`^  ${command} `, "m"));
     }
     assert.match(help, /Exit status: 0 done, 1 it failed, 2 usage/);
@@ -94,7 +94,7 @@ Deno.test("edgeward says what is wrong on its command line", async () => {
     [["run", "--nope"], /unknown option '--nope'/],
     [["init"], /missing required argument 'role'/],
     [["init", "toaster"], /there is no role "toaster"/],
-    [["demo", "--port", "70000"], /whole number from 0 to 65534/],
+    [["demo", "--port", "70000"], /whole number from 0 to 65533/],
     [["demo", "--for", "soon"], /positive number/],
     [["demo", "--port", "0", "--household", "nowhere.txt"], /there is no such file/],
     [["admin", "enrol", "toaster", "t-1"], /no kind of peer "toaster"/],
@@ -226,6 +226,7 @@ Deno.test("edgeward admin, peers and simulate need a site that runs", async () =
     ["admin", "enrol", "meter", "m-1"],
     ["peers", "list"],
     ["peers", "revoke", "meter/m-1"],
+    ["audit", "show"],
     ["simulate", "meters", "--for", "1"],
   ];
   for (const args of commands) {

@@ -1,10 +1,13 @@
 /**
  * The whole system on one machine, replaying a real household: not a reading is lost on the way from
  * ten meters through the fog to the cloud, and the means there are those of the file. What the file
- * holds is read here by other code than the program's. The same holds for the compiled binary, alone
- * in an empty folder.
+ * holds is read here by other code than the program's. The cloud's log holds every window, verifies
+ * and has two witnesses. The same holds for the compiled binary, alone in an empty folder.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { eventually } from "./_test_site.ts";
 import { binary, exists, household, isCi, type Outcome, run, temporaryFolder } from "./program.ts";
 
 interface Window {
@@ -26,6 +29,12 @@ interface Metering {
   readonly avg_voltage_overall: number;
   readonly meters: number;
   readonly rows_per_meter: number;
+}
+
+interface Log {
+  readonly size: number;
+  readonly checkpoint_verified: boolean;
+  readonly witnesses: number;
 }
 
 const noHousehold = !exists(household) && !isCi;
@@ -58,10 +67,30 @@ Deno.test({
   },
 });
 
+Deno.test("edgeward demo fails when somebody rewrites the history of its cloud", async () => {
+  await using folder = await temporaryFolder();
+  const args = ["demo", "--for", "6", "--json", "--port", "0", "--data-dir", folder.path];
+  const running = run(args);
+  const cloud = join(folder.path, "demo");
+  // an entry that is in a checkpoint, so the next one cannot hide it
+  await eventually("there is a history", () => exists(join(cloud, "log.head")) || undefined);
+  await eventually("it is rewritten", () => {
+    using db = new DatabaseSync(join(cloud, "edgeward.db"), { timeout: 10_000 });
+    const { changes } = db.prepare("UPDATE audit SET actor = 'nobody' WHERE id = 1").run();
+    return changes === 1 || undefined;
+  });
+  const { code, stdout, stderr } = await running;
+  assert.equal(code, 1);
+  const { log } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as { log: Log };
+  assert.equal(log.checkpoint_verified, false);
+  assert.match(stderr, /error: The log of the cloud does not verify: .*entry 0/);
+});
+
 function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }): void {
   assert.equal(code, 0, stderr);
   const lines: unknown[] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const { metering, seconds, ...final } = lines.pop() as { metering: Metering; seconds: number };
+  const last = lines.pop() as { metering: Metering; log: Log; seconds: number };
+  const { metering, log, seconds, ...final } = last;
   const windows = lines.map(windowOf);
 
   assert.deepEqual(final, { final: true });
@@ -79,6 +108,9 @@ function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }
     rows_per_meter: rows,
   });
   checkRevisions(windows);
+  const { size } = log;
+  assert.deepEqual(log, { size, checkpoint_verified: true, witnesses: 2 });
+  assert.ok(size > metering.windows, `${size} entries, and ${metering.windows} windows`);
   assert.ok(metering.windows > 1, "everything fell into one window");
 }
 

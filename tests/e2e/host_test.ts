@@ -94,7 +94,7 @@ Deno.test("edgeward status tells of a site that is well, that has failed, and th
   const { http, admin, mqtt } = site.ports;
   const well = await site.operate(["status"]);
   assert.deepEqual([well.code, well.stderr], [0, ""]);
-  const [part, gap] = ["(fog-aggregator|cloud-summary|mqtt|database)", " {2,}"];
+  const [part, gap] = ["(fog-aggregator|cloud-summary|mqtt|database|log)", " {2,}"];
   assert.match(
     well.stdout,
     RegExp(`^site      host-1, ready
@@ -104,8 +104,9 @@ http      127\\.0\\.0\\.1:${http}
 admin     127\\.0\\.0\\.1:${admin}
 broker    127\\.0\\.0\\.1:${mqtt}
 database  \\d[\\d.]* [kM]B
+log       \\d+ entr(y|ies), no witnesses
 peers     nobody waits
-(\\[\\+\\] ${part}${gap}ok(${gap}\\S.*)?\n){4}$`),
+(\\[\\+\\] ${part}${gap}ok(${gap}\\S.*)?\n){5}$`),
   );
   await site.configure(`${cloud}\n${fog('code_file = "nowhere.json"')}`);
   site.signal("SIGHUP");

@@ -1,10 +1,12 @@
 /** The shape of the configuration file: the host's own keys, and a table for every role known. */
 import { z } from "zod";
 import { isId } from "../../base/id.ts";
+import { NoteKind } from "../../trust/log/note.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import { listenAddress, mqttUrl } from "./_addresses.ts";
 import { filePath } from "./file_path.ts";
 import { network } from "./_network.ts";
+import { noteKeyText } from "./_note_key.ts";
 import { refuse } from "./_refuse.ts";
 
 /** The keys that the host itself reads. */
@@ -81,7 +83,22 @@ export const hostSchema = z.strictObject({
   log: table({
     level: z.enum(["debug", "info", "warning", "error"]).default("info")
       .describe("Least severity that is logged: debug, info, warning or error."),
-  }).describe("What the program writes to standard error."),
+    public: z.boolean().default(false)
+      .describe("Whether everybody may read the entries of the site's log; else a viewer's token."),
+    witnesses: z.array(z.strictObject({
+      url: z.url({ protocol: /^https?$/, error: "expected a URL that begins with http" }),
+      key: noteKeyText(NoteKind.cosignature),
+    })).max(32).default([])
+      .describe(
+        'Who cosigns this site\'s log: { url = "https://fog-2.example/log", key = "NAME+ID+KEY" }.',
+      ),
+    quorum: z.int().min(0).max(32).optional()
+      .describe("Witnesses that are enough: two thirds unless set.")
+      .meta({ example: 0 }),
+    witness_of: z.array(noteKeyText(NoteKind.ed25519)).max(1_000).default([])
+      .describe("Keys NAME+ID+KEY of the logs that this site cosigns."),
+  }).superRefine(wholeLog)
+    .describe("What the program writes to standard error, and the log that nobody can rewrite."),
 });
 
 /** The whole file, given the roles that it may switch on. */
@@ -139,6 +156,24 @@ function wholeMqtt(
   if (broken === undefined) return;
   const [key, , expected] = broken;
   context.addIssue({ code: "custom", path: [key], message: `expected ${expected}` });
+}
+
+/** Each witness once, and no more cosignatures than there are witnesses. */
+function wholeLog(
+  log: { readonly witnesses: readonly { key: string }[]; readonly quorum?: number | undefined },
+  context: z.RefinementCtx,
+): void {
+  const { witnesses, quorum = 0 } = log;
+  const names = witnesses.map(({ key }) => key.slice(0, key.indexOf("+")));
+  const twice = names.findIndex((name, i) => names.indexOf(name) !== i);
+  if (twice !== -1) {
+    const message = "expected each witness once";
+    context.addIssue({ code: "custom", path: ["witnesses", twice, "key"], message });
+  }
+  if (quorum > witnesses.length) {
+    const message = `expected at most ${witnesses.length}, as there are witnesses`;
+    context.addIssue({ code: "custom", path: ["quorum"], message });
+  }
 }
 
 /** A table that may be left out: then all its defaults hold. */

@@ -24,7 +24,7 @@ Deno.test("parseConfig() fills in every default", async () => {
       max_clients_per_address: 256,
     },
     db: { url: "file" },
-    log: { level: "info" },
+    log: { level: "info", public: false, witnesses: [], witness_of: [] },
   });
   assert.deepEqual(roles, []);
 });
@@ -300,4 +300,28 @@ Deno.test("loadConfig() says why it cannot read a file", async () => {
 Deno.test("parseConfig() works without an environment", async () => {
   const config = await parseConfig(head, { file: "a", dir: "/", registry: {} });
   assert.equal(config.data_dir, "/data");
+});
+
+Deno.test("parseConfig() takes the keys of the log and its witnesses", async () => {
+  const witness = "edgeward/fog-2/witness+925166da+BMQkHBOLSoI0mEodGjLiPp0/NgkruNwP+iIicDehlqyo";
+  const log = "edgeward/fog-2/5030d178/1+580dd37e+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c";
+  const url = "https://fog-2.example/log";
+  const one = `{ url = "${url}", key = "${witness}" }`;
+  const read = await parsed(`${head}[log]\nwitnesses = [${one}]\nwitness_of = ["${log}"]`);
+  assert.deepEqual(read.log.witnesses, [{ url, key: witness }]);
+  assert.deepEqual(read.log.witness_of, [log]);
+  for (
+    const [text, problem] of [
+      [`witnesses = [${one}, ${one}]`, /"key" in \[log.witnesses\]: expected each witness once/],
+      [
+        `witnesses = [${one}]\nquorum = 2`,
+        /"quorum" in \[log\]: expected at most 1, as there are witnesses/,
+      ],
+      [`witnesses = [${one.replace(witness, log)}]`, /expected NAME\+ID\+KEY/],
+      [`witness_of = ["${witness}"]`, /expected NAME\+ID\+KEY/],
+      [`witness_of = ["${log.replace("580d", "590d")}"]`, /expected NAME\+ID\+KEY/],
+    ] as const
+  ) {
+    assert.match((await refused(`${head}[log]\n${text}`)).message, problem);
+  }
 });

@@ -113,7 +113,7 @@ Deno.test("a site that runs is asked what only it can know", async () => {
     ...{ site: "site-1", version: "1.2.3", started: 0, ready: false },
     http: { hostname: "127.0.0.1", port: 8080 },
     admin: { hostname: "127.0.0.1", port: 9000 },
-    ...{ broker: null, database: { bytes: 1_234_567 }, peers: { waiting: 2 } },
+    ...{ broker: null, database: { bytes: 1_234_567 }, log: null, peers: { waiting: 2 } },
     parts: [
       { part: "fake", state: "failed", detail: "it is gone" },
       { part: "mqtt", state: "degraded", detail: "" },

@@ -78,9 +78,9 @@ export class WriteQueue {
       await writer.begin();
       this.#isOpen = true;
       for (const job of group) settle.push(await this.#attempt(job, released));
-      await Promise.all(released);
       check();
-      await writer.commit();
+      // without a transaction both fail, the release and the commit
+      await Promise.all([...released, writer.commit()]);
     } catch (error) {
       // a full disk may end the whole transaction; what fails after that says less
       const failure = this.#trouble ?? withoutValues(error);
@@ -89,7 +89,7 @@ export class WriteQueue {
       return;
     } finally {
       this.#isOpen = false;
-      await writer.end().catch(() => {});
+      writer.end().catch(() => {}); // the next transaction begins after that
     }
     this.#options.done(this.#trouble);
     for (const callback of settle) callback();
@@ -107,7 +107,7 @@ export class WriteQueue {
       const value = await job.run(this.#queries);
       await begun;
       const done = writer.execute("RELEASE job");
-      done.catch(() => {}); // looked at before the commit
+      done.catch(() => {}); // looked at with the commit
       released.push(done);
       return () => job.resolve(value);
     } catch (error) {
