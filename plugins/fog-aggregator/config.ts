@@ -21,9 +21,9 @@ export const config = z.object({
     .describe(
       "Put the hash of every batch of readings into the site's log: 67 bytes each, which stay.",
     ),
-  max_power_W: z.int().min(1).default(1_000_000)
+  max_power_W: z.int().min(1).max(1_000_000_000).default(1_000_000)
     .describe("A reading above this power, in either direction, is refused as implausible."),
-  max_voltage_V: z.int().min(1).default(1_000)
+  max_voltage_V: z.int().min(1).max(1_000_000).default(1_000)
     .describe("A reading above this voltage is refused as implausible."),
   code_file: filePath().optional()
     .describe(
