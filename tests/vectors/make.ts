@@ -4,6 +4,7 @@
  */
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { makeSessionVectors } from "./_session_plans.ts";
+import { makeShareVectors } from "./_share_plans.ts";
 import { makeStatementVectors } from "./_statement_plans.ts";
 
 /** Every file of our own by its name, as text. */
@@ -11,6 +12,7 @@ export async function makeVectorFiles(): Promise<Record<string, string>> {
   const suite = nativeSuite();
   return {
     "session_v2.json": textOf({ ...sessionHeader, sessions: makeSessionVectors(suite) }),
+    "share.json": textOf({ ...shareHeader, ...await makeShareVectors(suite) }),
     "statement.json": textOf({
       ...statementHeader,
       statements: await makeStatementVectors(suite),
@@ -43,6 +45,44 @@ const sessionHeader = {
       "out_of_generation (neither the previous, the current nor the next key)",
     refused: "changed messages 1, each for a fresh responder. outcome: malformed (no opening), " +
       "static_forged or payload_forged (what does not open), low_order (no key agreement)",
+  },
+};
+
+const shareHeader = {
+  about: "Sharing of Edgeward: a group's key and roster, and what opens a volume. Bytes are " +
+    "hexadecimal; elements and scalars are those of ristretto255 (RFC 9496), 32 bytes, scalars " +
+    "little-endian. Made by tests/vectors/make.ts; all secrets are made up.",
+  fields: {
+    drawn:
+      "64 random bytes, little-endian, that each coefficient is modulo the order; the lowest " +
+      "coefficient, the key, first",
+    shares: "the polynomial's values at 1, 2, …",
+    commitments:
+      "of a dealing C0, C1, …: the coefficients times the generator; of pieces SHA-256 " +
+      "of each",
+    public_shares: "the shares times the generator: the sum of C_j times i^j",
+    members: "of a roster, by index from 1; seed is the secret of the member's Ed25519 key",
+    dealers: "SHA-256 over each dealer's commitments, one after the other",
+    endorsed_by: "seeds of members of the roster before it who signed it too",
+    payload: "CBOR {group, epoch, k, n, members: [{index, id, url, noise_key, sign_key}], " +
+      "commitments, dealers}",
+    statements: "COSE_Sign1 over payload, application/edgeward-roster+cbor: the members', then " +
+      "those of endorsed_by",
+    signed: "CBOR {payload, signatures: [[kid, signature]]}, in the order of the statements",
+    input: '"edgeward/volume/1" | u8 length of device | device | volume',
+    hash: "HashToGroup(input) of RFC 9497, ristretto255-SHA512, VOPRF mode",
+    nonce:
+      "48 random bytes: the proof's scalar is this number, little-endian, modulo (order - 1), " +
+      "plus 1",
+    answer: "of a member: the share times hash; proof is GenerateProof of RFC 9497 §2.2.1 for it",
+    combined: "indices of the members whose answers or pieces make result",
+    element: "the key times hash, which nobody computes but by combining",
+    result: "of voprf SHA-512 of input and element as in RFC 9497's Finalize; else the secret",
+    kek: 'HKDF-SHA256(result, salt device_secret, info "edgeward/kek/1" | volume)',
+    refused: "what must not be taken, of a roster after the one before it. outcome: malformed, " +
+      "roster_unsigned, roster_foreign (another group), roster_stale (no higher epoch), " +
+      "proof_missing, bad_proof, bad_point (not the encoding of an element, or the identity), " +
+      "bad_piece, member_unknown",
   },
 };
 
