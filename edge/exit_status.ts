@@ -23,6 +23,7 @@ const usage = new Set([
   "db_damaged",
   "db_read_only",
   "mqtt_url",
+  "role_off",
 ]);
 const refused = new Set([
   "refused",
@@ -37,6 +38,10 @@ const refused = new Set([
   "applicant_unproven",
   "words_differ",
   "words_expired",
+  "request_unknown",
+  "request_decided",
+  "device_unknown",
+  "volume_unknown",
 ]);
 const unreachable = new Set([
   "unreachable",

@@ -1,12 +1,13 @@
 /**
  * The admin listener: health, metrics and the state of the site on loopback, and on the unix socket
- * `data_dir/edgeward.sock` besides these what only this machine's operator may do. The socket's file
- * mode is its access control; it also keeps a second process out of the same data directory.
+ * `data_dir/edgeward.sock` besides these what only this machine's operator may do, in the roles too, at
+ * `/<role>/…`. The socket's file mode is its access control; it also keeps a second process out of the
+ * same data directory.
  */
 import { Hono } from "hono";
 import { CodedError, messageOf } from "../base/errors.ts";
 import { type Listen, listenError, problem } from "../services/http/mod.ts";
-import type { Access } from "../services/access/mod.ts";
+import { type Access, operatorEnv } from "../services/access/mod.ts";
 import type { PartHealth } from "../services/health.ts";
 import { tlogRoutes, type TlogStatus } from "../services/tlog/mod.ts";
 import { socketPath } from "./data_dir.ts";
@@ -57,13 +58,15 @@ export async function openAdmin(
   operator.route("/", tokensApi(services, anyone));
   operator.route("/", keysApi(services, anyone));
   operator.route("/log", tlogRoutes(() => services.tlog(), { guard: null }));
+  operator.all("/:role/*", async (c, next) => {
+    const role = c.req.param("role");
+    const routes = services.roleRoutes.get(role);
+    if (routes === undefined) return await next();
+    return await withProblems(new Hono().route(`/${role}`, routes)).fetch(c.req.raw, operatorEnv);
+  });
   operator.all("*", (c) => everyone.fetch(c.req.raw));
-  for (const app of [everyone, operator]) {
-    app.onError((error) => {
-      services.log("admin").error("a request failed", { error });
-      return problem(500, "internal", "Something went wrong here; the log of the site says what.");
-    });
-  }
+  withProblems(everyone);
+  withProblems(operator);
 
   const quiet = { onListen: () => {} };
   let tcp: Deno.HttpServer<Deno.NetAddr>;
@@ -93,6 +96,15 @@ export async function openAdmin(
       await Deno.remove(path).catch(() => {});
     },
   };
+
+  function withProblems(app: Hono): Hono {
+    app.notFound(() => problem(404, "not_found", "There is nothing at this address."));
+    app.onError((error) => {
+      services.log("admin").error("a request failed", { error });
+      return problem(500, "internal", "Something went wrong here; the log of the site says what.");
+    });
+    return app;
+  }
 }
 
 function watching(
@@ -115,7 +127,6 @@ function watching(
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     }));
   app.get("/site", async (c) => c.json(await status()));
-  app.notFound(() => problem(404, "not_found", "There is nothing at this address."));
   return app;
 }
 

@@ -1,9 +1,8 @@
 /** The keys of the site itself, over HTTP. */
 import { Hono } from "hono";
 import { auditOf } from "../services/audit.ts";
-import type { Access, Guarded } from "../services/access/mod.ts";
+import { type Access, actorOf, type Guarded } from "../services/access/mod.ts";
 import { rotateSealingKey } from "../services/sealing_rotation.ts";
-import { actorOf } from "./_actor.ts";
 import { apiError } from "./_api_error.ts";
 import type { SiteServices } from "./_services.ts";
 

@@ -5,13 +5,13 @@
 import { type Context, Hono } from "hono";
 import { fromBase64url } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
-import type { Access, Guarded } from "../services/access/mod.ts";
+import { type Access, actorOf, type Guarded } from "../services/access/mod.ts";
 import type { PeerRow, Recognition, Waiting } from "../services/peers/mod.ts";
 import { fingerprint } from "../trust/fingerprint.ts";
 import { type Enrolment, enrolmentToJson } from "../wire/enrolment.ts";
 import { fingerprintText, isPeerKind, type PeerKind } from "../wire/peer.ts";
 import type { PeerStanding, PeerStatus } from "../wire/peer_status.ts";
-import { actorOf } from "./_actor.ts";
+
 import { apiError } from "./_api_error.ts";
 import type { SiteServices } from "./_services.ts";
 

@@ -6,6 +6,7 @@ import type { Database } from "../services/db/mod.ts";
 import type { RoleRouter } from "../services/http/mod.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import { pause } from "../services/pause.ts";
+import { secretsOf } from "../services/secrets.ts";
 import { openRunOnce, sessionsOf } from "../services/sessions/mod.ts";
 import { messageOf } from "../base/errors.ts";
 import type { EnabledRole } from "./config/mod.ts";
@@ -55,16 +56,18 @@ async function attempt(
   signal: AbortSignal,
 ): Promise<AsyncDisposable | null> {
   const { name } = plugin;
-  await using stack = new AsyncDisposableStack();
+  // not moved at the end: a role may register what it opens later, too
+  const stack = new AsyncDisposableStack();
   services.health.report(name, "starting");
   try {
-    const host = await hostFor(plugin, services, signal, stack);
+    const host = await hostFor({ plugin, config }, services, signal, stack);
     await plugin.start(host, config);
     // a role that has said how it is knows better
     const said = services.health.parts().find(({ part }) => part === name);
     if (said?.state === "starting") services.health.report(name, "ok");
-    return stack.move();
+    return stack;
   } catch (error) {
+    await stack.disposeAsync();
     if (!(error instanceof Unavailable)) throw error;
     services.health.report(name, "degraded", `waiting: ${error.message}`);
     return null;
@@ -72,7 +75,7 @@ async function attempt(
 }
 
 async function hostFor(
-  plugin: EnabledRole["plugin"],
+  { plugin, config }: EnabledRole,
   services: SiteServices,
   signal: AbortSignal,
   stack: AsyncDisposableStack,
@@ -90,9 +93,11 @@ async function hostFor(
     bus: services.bus.scoped(name),
     identity,
     audit: services.audit(name),
+    secrets: secretsOf(name, services),
     access: services.access,
     clock,
     signal,
+    urlFor: (kind) => services.urlFor(kind),
     report: (state, detail) => health.report(name, state, detail),
     defer,
   };
@@ -105,9 +110,18 @@ async function hostFor(
   }
   if (needs.has("http")) {
     const own = services.http().router(name);
-    defer(() => own.close());
+    defer(() => {
+      own.close();
+      services.roleRoutes.delete(name);
+    });
     router = own;
-    open.http = keepingTo(plugin.claims ?? [], own);
+    open.http = keepingTo([...plugin.claims ?? [], ...plugin.claimsOf?.(config) ?? []], {
+      mount(routes, options) {
+        own.mount(routes, options);
+        services.roleRoutes.set(name, routes);
+      },
+      claim: own.claim,
+    });
   }
   if (needs.has("mqtt")) {
     open.mqtt = endingWith(defer, (await services.mqtt()).client);
@@ -130,10 +144,10 @@ async function hostFor(
 /** The router, but for the root paths that the role declares: two roles never meet at one. */
 function keepingTo(claims: readonly string[], router: RoleRouter): RoleRouter {
   return {
-    mount: (routes) => router.mount(routes),
-    claim(path, routes) {
+    mount: (routes, options) => router.mount(routes, options),
+    claim(path, routes, options) {
       if (!claims.includes(path)) throw new Error(`Cannot serve ${path}: it is not claimed`);
-      router.claim(path, routes);
+      router.claim(path, routes, options);
     },
   };
 }

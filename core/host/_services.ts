@@ -3,6 +3,7 @@
  * reverse order of their opening, after the roles have stopped.
  */
 import { statSync } from "node:fs";
+import type { Hono } from "hono";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { type Id, parseId } from "../base/id.ts";
@@ -28,6 +29,7 @@ import { type MqttService, openMqtt } from "../services/mqtt/mod.ts";
 import { openPeers, peerMigrations, type Peers, sealedPsk } from "../services/peers/mod.ts";
 import { runOnceMigrations } from "../services/sessions/mod.ts";
 import { type Sealer, sealerOf } from "../services/sealing.ts";
+import { sealedSecret, secretMigrations } from "../services/secrets.ts";
 import { openTlog, type Tlog, tlogMigrations, type TlogStatus } from "../services/tlog/mod.ts";
 import { VerificationPool } from "../services/verification.ts";
 import { brokerAccess } from "./broker_access.ts";
@@ -41,6 +43,7 @@ const coreMigrations = [
   ...runOnceMigrations,
   ...tokenMigrations,
   ...tlogMigrations,
+  ...secretMigrations,
 ];
 
 export class SiteServices implements AsyncDisposable {
@@ -50,6 +53,8 @@ export class SiteServices implements AsyncDisposable {
   readonly suite: Suite = nativeSuite();
   readonly verification: VerificationPool;
   readonly identity: Identity;
+  /** What roles serve below their names: the admin socket serves it too. */
+  readonly roleRoutes = new Map<string, Hono>();
   /** Of every field that the site keeps sealed. */
   readonly sealer: Sealer;
   readonly metrics = new MetricsRegistry();
@@ -75,7 +80,7 @@ export class SiteServices implements AsyncDisposable {
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
     this.verification = this.#open.use(new VerificationPool({ log: this.log("verification") }));
     this.identity = openIdentity(this.suite, config.data_dir);
-    this.sealer = sealerOf(this.suite, this.identity.sealingKey, [sealedPsk]);
+    this.sealer = sealerOf(this.suite, this.identity.sealingKey, [sealedPsk, sealedSecret]);
   }
 
   log(part: string): Log {

@@ -1,8 +1,14 @@
 /** API tokens over HTTP: made, listed and revoked by admins. A token is in one answer, and never again. */
 import { Hono } from "hono";
-import { type Access, type Guarded, isApiRole, type TokenRow } from "../services/access/mod.ts";
+import {
+  type Access,
+  actorOf,
+  type Guarded,
+  isApiRole,
+  type TokenRow,
+} from "../services/access/mod.ts";
 import { problem } from "../services/http/mod.ts";
-import { actorOf } from "./_actor.ts";
+
 import { apiError } from "./_api_error.ts";
 import type { SiteServices } from "./_services.ts";
 

@@ -4,7 +4,8 @@
  * A role is one object that a folder under `plugins/` exports by default from its `mod.ts`. The host
  * promises: `start` runs once, after the services named in `needs` are open and after the roles named
  * in `after` have started; everything handed to `start` is scoped to the role; what `start` registers
- * with `host.defer` is undone in reverse order, once, when the role stops or when its start fails.
+ * with `host.defer`, or later, is undone in reverse order, once, when the role stops or when its start
+ * fails.
  * The HTTP listener opens only after every role has started. A `start` that throws `Unavailable` is
  * tried again later while the other roles run; any other error aborts the start of the site.
  */
@@ -21,8 +22,10 @@ import type { Identity } from "../services/identity.ts";
 import type { Log } from "../services/logging.ts";
 import type { Metrics } from "../services/metrics.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
+import type { Secrets } from "../services/secrets.ts";
 import type { Sessions } from "../services/sessions/mod.ts";
 import type { Verification } from "../services/verification.ts";
+import type { PeerKind } from "../wire/peer.ts";
 
 /** Resources of this machine that a role may ask for; each opens on first need. */
 export interface Services {
@@ -48,11 +51,18 @@ export interface Host {
   /** Checks signatures for roles that have many to check, on other threads. */
   readonly verification: Verification;
   readonly audit: SiteAudit;
-  /** Guards administrative routes: who may pass shows an API token. */
+  /** What the role keeps sealed in the site's database. */
+  readonly secrets: Secrets;
+  /**
+   * Guards administrative routes: who may pass shows an API token. On the admin socket, which serves what
+   * the role mounts under the same path, this machine's operator passes without one.
+   */
   readonly access: Access;
   readonly clock: Clock;
   /** Aborted when the site begins to stop. */
   readonly signal: AbortSignal;
+  /** Where peers of this kind reach the site, once it listens. */
+  urlFor(kind: PeerKind): Promise<string>;
   /** Says how the role is; `/readyz?verbose` shows it. */
   report(state: RoleState, detail?: string): void;
   /** Runs `undo` when the role stops, last registered first. */
@@ -77,6 +87,8 @@ export interface Plugin<
   readonly after?: readonly string[];
   /** Root paths fixed by a protocol or a prototype, as "/summary". Two claims of one path are an error. */
   readonly claims?: readonly string[];
+  /** Root paths that it claims besides, because its configuration asks for them. */
+  claimsOf?(config: z.output<C>): readonly string[];
   readonly migrations?: readonly Migration[];
   start(host: Host & Pick<Services, N>, config: z.output<C>): void | Promise<void>;
   /** A read-only probe for `edgeward doctor`. */

@@ -28,6 +28,7 @@ import {
   type Suite,
 } from "../trust/crypto.ts";
 import { nobleSuite } from "../trust/crypto_noble.ts";
+import { giveBack } from "./give_back.ts";
 import { badKey, requireLength } from "../trust/key_rules.ts";
 import { hasHighS, withLowS } from "../trust/low_s.ts";
 import { importPair, importPublic, rawPublic, rawSecret } from "./_native_keys.ts";
@@ -173,7 +174,9 @@ function aead(algorithm: "chacha20-poly1305" | "aes-256-gcm"): Aead {
       cipher.setAAD(ad);
       // from Node's pool: an ArrayBuffer of its own would cost a tenth of the whole call
       const sealed = Buffer.allocUnsafe(plaintext.length + 16);
-      sealed.set(cipher.update(plaintext));
+      const ciphertext = cipher.update(plaintext);
+      sealed.set(ciphertext);
+      if (ciphertext.length >= largeBuffer) giveBack(ciphertext);
       cipher.final();
       sealed.set(cipher.getAuthTag(), plaintext.length);
       return plain(sealed);
@@ -194,6 +197,9 @@ function aead(algorithm: "chacha20-poly1305" | "aes-256-gcm"): Aead {
     },
   };
 }
+
+/** Bytes of a buffer whose memory is worth giving back at once. */
+const largeBuffer = 32 * 1024;
 
 function secureRandom(length: number): Uint8Array {
   return plain(randomBytes(length));

@@ -1,13 +1,15 @@
 /**
- * `edgeward demo`: a cloud, a fog and ten meters on this machine. It prints every window that reaches
- * the cloud, drains what is under way at the end, and fails when a single reading is missing there, or
- * when the cloud's log, which two gateways witness, does not verify.
+ * `edgeward demo`: a cloud, a fog and ten meters on this machine, and a kiosk whose storage opens when two
+ * of three gateways agree. It prints every window that reaches the cloud, drains what is under way at the
+ * end, and fails when a single reading is missing there, when the kiosk did not mount, or when the
+ * cloud's log, which two gateways witness, does not verify.
  */
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
 import { pause } from "../../core/services/pause.ts";
 import { LogObserver, type LogVerdict } from "../demo/log_observer.ts";
 import { Observer } from "../demo/observer.ts";
+import { foundGroup, openStorage } from "../demo/storage.ts";
 import { type DemoSystem, demoWindow, startDemo, urlOf } from "../demo/system.ts";
 import { WindowPrinter } from "../demo/window_printer.ts";
 import { configureLogging } from "../logging.ts";
@@ -34,7 +36,9 @@ const meterCount = 10;
 const drainTime = 60_000;
 
 export function configure(command: Command): void {
-  command.description("Run a whole system on this machine: fog, cloud, broker and ten meters.")
+  command.description(
+    "Run a whole system on this machine: gateways, fog, cloud, broker, meters and a kiosk.",
+  )
     .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_533), 8080)
     .option("--data-dir <dir>", "keep the data here (default: a temporary directory)")
     .option("--json", "print JSON lines");
@@ -48,11 +52,14 @@ async function demo(options: DemoOptions): Promise<void> {
   await using system = await startDemo({ dataDir: directory.path, port: options.port });
   using observer = new Observer(system);
   using logObserver = await LogObserver.open(system);
+  await foundGroup(system);
   await using fleet = await enrolFleet({
     count: meterCount,
     enrol: (id) => system.fog.enrol("meter", id, { ttl: 3_600_000 }),
   });
   if (!options.json) welcome(system);
+  const storage = await openStorage(system, { dataDir: directory.path });
+  if (!options.json) tellStorage(storage);
 
   const began = Date.now();
   const pace = paceOf(options);
@@ -100,13 +107,15 @@ async function demo(options: DemoOptions): Promise<void> {
     meters: meterCount,
     rows_per_meter: rows,
   };
-  if (options.json) printJson({ final: true, seconds, metering, log });
+  const { share } = storage;
+  if (options.json) printJson({ final: true, seconds, metering, share, log });
   else printTotals(metering, log);
   if (!complete || counted.accepted !== sent) {
     throw new CodedError("incomplete", "Not every reading that was sent reached the cloud", {
       hint: "this is a fault of edgeward: please report it with the lines above",
     });
   }
+  if (storage.trouble !== null) throw storage.trouble;
   if (trouble !== null) throw trouble;
 }
 
@@ -126,8 +135,18 @@ function welcome({ cloud, fog, witnesses }: DemoSystem): void {
   warnLine(`cloud   ${urlOf(cloud)}/summary`);
   warnLine(`fog     http://127.0.0.1:${fog.admin.port}/readyz?verbose`);
   const names = witnesses.map(({ name }) => name).join(" and ");
+  warnLine(`shares  demo, gw-2 and gw-3 open a device's storage, any two of them`);
   warnLine(`log     ${urlOf(cloud)}/log/checkpoint, witnessed by ${names}`);
   warnLine(`meters  ${meterCount}, over MQTT; every window that reaches the cloud is one line`);
+}
+
+function tellStorage({ share, report, trouble }: Awaited<ReturnType<typeof openStorage>>): void {
+  if (report === null || trouble !== null) {
+    return warnLine(`kiosk   its storage did not open: ${messageOf(trouble)}`);
+  }
+  const good = report.gateways.filter(({ outcome }) => outcome === "good").map(({ id }) => id);
+  const { threshold: k, gateways: n } = share;
+  warnLine(`kiosk   ${good.join(", ")} answered, ${k} of ${n} are enough: its storage is mounted`);
 }
 
 function printTotals(metering: Record<string, number>, log: LogVerdict): void {

@@ -1,7 +1,8 @@
 /**
  * The sites of the demo, several hosts in one process with real sockets between them: `demo` is the
- * cloud, `gw-2` the fog with its broker, `gw-3` another gateway. They know nothing of each other but
- * what enrolment gave them, and each other's keys where the gateways witness the log of the cloud.
+ * cloud, `gw-2` the fog with its broker, `gw-3` another gateway; all three are share gateways. They know
+ * nothing of each other but what enrolment gave them, and each other's keys where the gateways witness
+ * the log of the cloud.
  */
 import { join } from "node:path";
 import { CodedError } from "../../core/base/errors.ts";
@@ -21,6 +22,9 @@ export interface DemoSystem extends AsyncDisposable {
   readonly fog: Site;
   /** Gateways that cosign the log of the cloud. */
   readonly witnesses: readonly Site[];
+  /** All of them: the one that deals comes first. */
+  readonly gateways: readonly Site[];
+  dataDirOf(site: Site): string;
   readonly keys: {
     /** What a generation of the cloud's log is signed with. */
     log(generation: number): NoteKey;
@@ -33,8 +37,9 @@ const hour = 3_600_000;
 /** Milliseconds of a window, and how long it waits for stragglers; an uplink is quicker than both. */
 export const demoWindow = { window: 2_000, grace: 500 } as const;
 
-/** The table of a gateway without a cloud. */
-const fogRole = `
+/** The tables of a gateway without a cloud. */
+const gatewayRoles = `
+[plugins.share-gateway]
 [plugins.fog-aggregator]
 window = "${demoWindow.window}ms"
 grace = "${demoWindow.grace}ms"`;
@@ -60,11 +65,15 @@ witness_of = ["${formatNoteKey(log(1))}"]`;
     return siteConfig(dataDir, { site, port: port === 0 ? 0 : port + nth, tables });
   };
   // witnesses are there before the log that they witness, and the fog hears of its cloud after that
-  const fog = stack.use(await start(configOf(1, `${witnessOf}${fogRole}`)));
-  const other = stack.use(await start(configOf(2, `${witnessOf}${fogRole}`)));
+  const fog = stack.use(await start(configOf(1, `${witnessOf}${gatewayRoles}`)));
+  const other = stack.use(await start(configOf(2, `${witnessOf}${gatewayRoles}`)));
   const entries = [fog, other].map((site, i) =>
     `{ url = "${urlOf(site)}/log", key = "${formatNoteKey(witnesses[i]!)}" }`
   );
+  const codes = await Promise.all([fog, other].map(async (site) => {
+    const file = await codeOf(site, { kind: "gateway", id: "demo", dataDir });
+    return `{ code_file = "${file}" }`;
+  }));
   const cloud = stack.use(
     await start(configOf(
       0,
@@ -72,26 +81,24 @@ witness_of = ["${formatNoteKey(log(1))}"]`;
 [log]
 public = true
 witnesses = [${entries.join(", ")}]
+[plugins.share-gateway]
+gateways = [${codes.join(", ")}]
 [plugins.cloud-summary]
 public_summary = true`,
     )),
   );
-  const codeFile = join(dataDir, "cloud.json");
-  if (!await exists(codeFile)) {
-    const enrolment = await cloud.enrol("fog", "gw-2", { ttl: hour });
-    const json = JSON.stringify({ ...enrolmentToJson(enrolment) });
-    await Deno.writeTextFile(codeFile, json, { mode: 0o600 });
-  }
+  await codeOf(cloud, { kind: "fog", id: "gw-2", dataDir });
   const uplink = `
-code_file = "cloud.json"
+code_file = "demo-fog-gw-2.json"
 cloud = "${urlOf(cloud)}"`;
-  const { failed } = await fog.reload(await configOf(1, `${witnessOf}${fogRole}${uplink}`));
+  const { failed } = await fog.reload(await configOf(1, `${witnessOf}${gatewayRoles}${uplink}`));
   for (const [role, why] of Object.entries(failed)) {
     throw new CodedError("demo_failed", `Cannot start the demo: ${role} of gw-2: ${why}`);
   }
   const running = stack.move();
   return {
-    ...{ cloud, fog, witnesses: [fog, other] },
+    ...{ cloud, fog, witnesses: [fog, other], gateways: [cloud, fog, other] },
+    dataDirOf: ({ name }) => join(dataDir, name),
     keys: { log, witnesses },
     async [Symbol.asyncDispose]() {
       // the fog first: it has nobody to speak to when the cloud is gone
@@ -131,6 +138,21 @@ ${tables}
 
 async function start(config: ReturnType<typeof siteConfig>): Promise<Site> {
   return await startSite(await config, { version });
+}
+
+/** The name of the file with a code of the site for this peer, made once. */
+async function codeOf(
+  site: Site,
+  { kind, id, dataDir }: { kind: "gateway" | "fog"; id: string; dataDir: string },
+): Promise<string> {
+  const name = `${site.name}-${kind}-${id}.json`;
+  const file = join(dataDir, name);
+  if (!await exists(file)) {
+    const enrolment = await site.enrol(kind, id, { ttl: hour });
+    const json = JSON.stringify({ ...enrolmentToJson(enrolment) });
+    await Deno.writeTextFile(file, json, { mode: 0o600 });
+  }
+  return name;
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -4,10 +4,10 @@
  * decided; `more` when there are others left, and the same request goes on with them.
  */
 import { setImmediate } from "node:timers";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { z } from "zod";
 import { isId } from "../../core/base/id.ts";
-import type { Access, Guarded } from "../../core/services/access/mod.ts";
+import { type Access, actorOf, type Guarded } from "../../core/services/access/mod.ts";
 import { problem } from "../../core/services/http/mod.ts";
 import { instant } from "./_queries.ts";
 import type { SummaryStore } from "./store.ts";
@@ -45,9 +45,4 @@ export function decisionRoutes(store: SummaryStore, require: Access["require"]):
     return c.json({ windows, more: true });
   });
   return routes;
-}
-
-function actorOf(c: Context<Guarded>): string {
-  const principal = c.get("principal") as Guarded["Variables"]["principal"] | undefined;
-  return principal === undefined ? "site" : `token:${principal.id}`;
 }

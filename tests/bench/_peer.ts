@@ -38,7 +38,8 @@ export async function openPeer(
   site: RoleSite,
   { kind, purpose, name }: { kind: PeerKind; purpose: Purpose; name: string },
 ): Promise<BenchPeer> {
-  const { suite, clock, responder } = site;
+  const { suite, clock } = site;
+  const responder = site.responderOf(purpose);
   const id = parseId(name);
   const enrolment = await site.peers.enrol(kind, id, { url: "mqtt://bench", ttl: 3_600_000 });
   const tape: Tape = { signed: [] };

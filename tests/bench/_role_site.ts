@@ -3,6 +3,7 @@
  * them to the responder, which is all that a binding does.
  */
 import { join } from "node:path";
+import { Hono } from "hono";
 import type { Clock } from "../../core/base/clock.ts";
 import { type Id, parseId } from "../../core/base/id.ts";
 import type { Suite } from "../../core/trust/crypto.ts";
@@ -12,13 +13,14 @@ import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { type Database, openDatabase } from "../../core/services/db/mod.ts";
 import { openIdentity } from "../../core/services/identity.ts";
-import { openHttp } from "../../core/services/http/mod.ts";
 import { logOf } from "../../core/services/logging.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
 import { openPeers, peerMigrations, type Peers } from "../../core/services/peers/mod.ts";
 import { sealerOf } from "../../core/services/sealing.ts";
+import { secretMigrations, secretsOf } from "../../core/services/secrets.ts";
 import { Responder, type Sessions } from "../../core/services/sessions/mod.ts";
 import { VerificationPool } from "../../core/services/verification.ts";
+import type { Purpose } from "../../core/trust/session/hello.ts";
 
 export interface RoleSite extends AsyncDisposable {
   readonly name: Id;
@@ -26,11 +28,17 @@ export interface RoleSite extends AsyncDisposable {
   readonly clock: Clock;
   readonly peers: Peers;
   readonly db: Database;
-  readonly responder: Responder;
+  /** What answers sessions of this purpose. @throws Error when the role serves none */
+  responderOf(purpose: Purpose): Responder;
+  /** What the role serves below its name; nobody has to show a token. */
+  readonly routes: Hono;
 }
 
-/** Starts the role with its default configuration in a temporary folder, removed at the end. */
-export async function openRoleSite(plugin: AnyPlugin): Promise<RoleSite> {
+/**
+ * Starts the role in a temporary folder, removed at the end.
+ * @param table what its configuration says; its defaults unless given
+ */
+export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Promise<RoleSite> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "edgeward-bench-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -43,30 +51,34 @@ export async function openRoleSite(plugin: AnyPlugin): Promise<RoleSite> {
   const metrics = new MetricsRegistry().scoped(role);
   const identity = openIdentity(suite, folder);
   const db = stack.use(await openDatabase({ path: join(folder, "edgeward.db") }));
-  await db.migrate("core", [...auditMigrations, ...peerMigrations]);
+  await db.migrate("core", [...auditMigrations, ...peerMigrations, ...secretMigrations]);
   await db.migrate(role, migrations);
+  const sealer = sealerOf(suite, identity.sealingKey);
   const peers = openPeers({
     suite,
     site,
     noiseKey: identity.noise.publicKey,
     db,
-    sealer: sealerOf(suite, identity.sealingKey),
+    sealer,
     audit: auditOf("core", clock),
     bus: new EventBus({ clock, log }).scoped("core"),
     log,
     clock,
   });
 
-  let responder: Responder | undefined;
+  const responders = new Map<Purpose, Responder>();
+  const routes = new Hono();
   const sessions: Sessions = {
     serve(purpose, handler) {
       const staticKey = identity.noise;
       const door = { suite, site, staticKey, purpose, handler, peers, clock, log, metrics };
-      responder = new Responder(door);
-      stack.defer(() => responder?.close());
+      const responder = new Responder(door);
+      responders.set(purpose, responder);
+      stack.defer(() => responder.close());
       return Promise.resolve();
     },
     once: () => unreachable(),
+    standing: () => unreachable(),
     dial: () => unreachable(),
   };
   const stopping = new AbortController();
@@ -79,18 +91,19 @@ export async function openRoleSite(plugin: AnyPlugin): Promise<RoleSite> {
     suite,
     verification: stack.use(new VerificationPool({ log })),
     audit: auditOf(role, clock),
+    secrets: secretsOf(role, { sealer }),
     access: { require: () => (_, next) => next() },
     clock,
     signal: stopping.signal,
+    urlFor: () => Promise.resolve("http://bench"),
     report: () => {},
     defer: (undo) => stack.defer(undo),
-    http: openHttp({ listen: { hostname: "127.0.0.1", port: 0 }, log }).router(role),
+    http: { mount: (own) => void routes.route("/", own), claim: () => {} },
     db,
     mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
     sessions,
   };
-  await plugin.start(host, plugin.config.parse({}));
-  if (responder === undefined) throw new Error("The role serves no sessions");
+  await plugin.start(host, plugin.config.parse(table));
   const running = stack.move();
   return {
     name: site,
@@ -98,7 +111,12 @@ export async function openRoleSite(plugin: AnyPlugin): Promise<RoleSite> {
     clock,
     peers,
     db,
-    responder,
+    routes,
+    responderOf(purpose) {
+      const responder = responders.get(purpose);
+      if (responder !== undefined) return responder;
+      throw new Error(`The role serves no ${purpose} sessions`);
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await running.disposeAsync();

@@ -36,7 +36,7 @@ async function summaries({ quick, note }: Parameters<Bench>[0]): Promise<Figure>
     const floor = await rateOf(count, () => openAll(queues));
     let answers: Awaited<ReturnType<typeof sendAll>> = [];
     const value = await rateOf(count, async () => {
-      answers = await sendAll(site.responder, queues, 1);
+      answers = await sendAll(site.responderOf("uplink"), queues, 1);
     });
     readAll(fogs.map(({ peer }) => peer), answers, expectStored);
     sent += count;

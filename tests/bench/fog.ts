@@ -37,7 +37,7 @@ function ingest(name: string, work: { readings: number; frames: number }): Bench
       const floor = await rateOf(count, () => openAll(queues));
       let answers: Awaited<ReturnType<typeof sendAll>> = [];
       const value = await rateOf(count, async () => {
-        answers = await sendAll(site.responder, queues, inFlight);
+        answers = await sendAll(site.responderOf("meter"), queues, inFlight);
       });
       readAll(peers, answers, (body) => expectAccepted(body, readings));
       sent += count;

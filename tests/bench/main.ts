@@ -11,12 +11,14 @@ import { fogBenches } from "./fog.ts";
 import { hostBenches } from "./host.ts";
 import { logBenches } from "./log.ts";
 import { sessionBenches } from "./session.ts";
+import { shareBenches } from "./share.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   ...sessionBenches,
   ...fogBenches,
   ...cloudBenches,
   ...logBenches,
+  ...shareBenches,
   ...hostBenches,
 };
 

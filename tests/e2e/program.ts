@@ -66,8 +66,11 @@ export async function run(
 }
 
 /** Starts the program and leaves it running; whoever calls ends it, and reads or cancels stderr. */
-export function spawn(args: readonly string[], options: Surroundings = {}): Deno.ChildProcess {
-  return command(source, args, options, "null").spawn();
+export function spawn(
+  args: readonly string[],
+  { program = source, ...options }: Surroundings & { program?: Program } = {},
+): Deno.ChildProcess {
+  return command(program, args, options, "null").spawn();
 }
 
 function command(

@@ -8,7 +8,8 @@ import { type Enrolment, enrolmentFromJson } from "../../core/wire/enrolment.ts"
 import type { PeerStatus } from "../../core/wire/peer_status.ts";
 import { askSite } from "../../edge/admin_client.ts";
 import { countsAt } from "./_test_site.ts";
-import { type Outcome, run, spawn } from "./program.ts";
+import type { PeerKind } from "../../core/wire/peer.ts";
+import { type Outcome, type Program, run, source, spawn } from "./program.ts";
 
 export interface Ports {
   readonly http: number;
@@ -24,38 +25,49 @@ export class SiteProcess implements AsyncDisposable {
   /** Where the site keeps its data. */
   readonly dataDir: string;
   readonly #config: string;
+  readonly #name: string;
   #child: Deno.ChildProcess | undefined;
   #complaints: Promise<string> = Promise.resolve("");
 
-  private constructor(folder: string, ports: Ports) {
+  private constructor(folder: string, name: string, ports: Ports) {
     this.ports = ports;
     this.dataDir = join(folder, "data");
     this.#config = join(folder, "site.toml");
+    this.#name = name;
   }
 
   /** Writes a configuration with this role into the folder and starts the site. */
   static async start(folder: string, name: string, role: string): Promise<SiteProcess> {
     const ports = { http: steadyPort(), admin: steadyPort(), mqtt: steadyPort() };
-    const site = new SiteProcess(folder, ports);
+    const site = new SiteProcess(folder, name, ports);
     await Deno.mkdir(folder, { recursive: true });
-    await Deno.writeTextFile(
-      site.#config,
-      `site = "${name}"
-data_dir = "data"
-http.listen = "127.0.0.1:${ports.http}"
-admin.listen = "127.0.0.1:${ports.admin}"
-mqtt.listen = "127.0.0.1:${ports.mqtt}"
-log.level = "error"
-${role}
-`,
-    );
+    await site.configure(role);
     await site.start();
     return site;
   }
 
-  /** Starts it, for the first time or again, and resolves when it is ready. */
-  async start(): Promise<void> {
-    const child = this.#child = spawn(["run", "-c", this.#config]);
+  /** Writes its configuration anew; it counts from the next start on. */
+  async configure(role: string): Promise<void> {
+    const { http, admin, mqtt } = this.ports;
+    await Deno.writeTextFile(
+      this.#config,
+      `site = "${this.#name}"
+data_dir = "data"
+http.listen = "127.0.0.1:${http}"
+admin.listen = "127.0.0.1:${admin}"
+mqtt.listen = "127.0.0.1:${mqtt}"
+log.level = "error"
+${role}
+`,
+    );
+  }
+
+  /**
+   * Starts it, for the first time or again, and resolves when it is ready.
+   * @param program another one than the product, which does something else with the same data
+   */
+  async start(program: Program = source): Promise<void> {
+    const child = this.#child = spawn(["run", "-c", this.#config], { program });
     this.#complaints = new Response(child.stderr).text();
     let ended = false;
     const end = child.status.then(() => ended = true);
@@ -90,9 +102,9 @@ ${role}
     return peers;
   }
 
-  /** Makes a code for a meter. */
-  async enrol(id: string): Promise<Enrolment> {
-    const body = { kind: "meter", id, ttl: 3_600_000 };
+  /** Makes a code, for a meter unless said. */
+  async enrol(id: string, kind: PeerKind = "meter"): Promise<Enrolment> {
+    const body = { kind, id, ttl: 3_600_000 };
     const enrolment = await askSite(this.dataDir, "/enrol", { method: "POST", body });
     return enrolmentFromJson(JSON.stringify(enrolment));
   }
@@ -100,6 +112,11 @@ ${role}
   /** A counter's values by the labels that were asked for, joined by spaces. */
   counts(name: string, ...labels: string[]): Promise<Record<string, number>> {
     return countsAt(this.ports.admin, name, labels);
+  }
+
+  /** Makes it hang, or go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child!.kill(signal);
   }
 
   /** Takes it away between two instructions, as a power cut would. */

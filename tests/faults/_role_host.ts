@@ -64,6 +64,8 @@ export async function startRole(plugin: AnyPlugin, options: {
     audit: auditOf(role, clock),
     access: { require: () => (_, next) => next() },
     verification: { verify: async (key, ...signed) => await key.verify(...signed) },
+    secrets: { put: unreachable, get: unreachable, delete: unreachable },
+    urlFor: unreachable,
     signal: stopping.signal,
     report: () => {},
     defer: (undo) => void stack.defer(undo),
@@ -75,6 +77,7 @@ export async function startRole(plugin: AnyPlugin, options: {
         return Promise.resolve();
       },
       once: (_peer, _id, effect) => effect(),
+      standing: unreachable,
       dial: () => ({
         call: carry,
         pinned: null,
@@ -96,5 +99,5 @@ export async function startRole(plugin: AnyPlugin, options: {
 }
 
 function unreachable(): never {
-  throw new Error("There is no network");
+  throw new Error("There is no such thing here");
 }

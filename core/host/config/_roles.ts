@@ -18,9 +18,23 @@ export function startOrder(
   }
 }
 
-/** Cycles of `after`, and paths that two roles claim. */
-export function roleProblems(plugins: readonly AnyPlugin[]): Problem[] {
-  return [...cycleProblems(plugins), ...claimProblems(plugins)];
+/**
+ * Cycles of `after`, and paths that two roles claim.
+ * @param configs of the roles, by name; undefined while they are not valid
+ */
+export function roleProblems(
+  plugins: readonly AnyPlugin[],
+  configs: Readonly<Record<string, unknown>> | undefined,
+): Problem[] {
+  const claims = new Map(plugins.map((plugin) => [plugin, claimsOf(plugin, configs)]));
+  return [...cycleProblems(plugins), ...claimProblems(claims)];
+}
+
+function claimsOf(
+  { name, claims = [], claimsOf }: AnyPlugin,
+  configs: Readonly<Record<string, unknown>> | undefined,
+): readonly string[] {
+  return configs === undefined ? claims : [...claims, ...claimsOf?.(configs[name]) ?? []];
 }
 
 function cycleProblems(plugins: readonly AnyPlugin[]): Problem[] {
@@ -41,12 +55,11 @@ function cycleProblems(plugins: readonly AnyPlugin[]): Problem[] {
   return [];
 }
 
-function claimProblems(plugins: readonly AnyPlugin[]): Problem[] {
-  return plugins.flatMap((plugin, i) =>
-    plugins.slice(0, i).flatMap((earlier): Problem[] => {
-      const path = plugin.claims?.find((claim: string) =>
-        earlier.claims?.some((other: string) => overlaps(claim, other))
-      );
+function claimProblems(claims: ReadonlyMap<AnyPlugin, readonly string[]>): Problem[] {
+  const all = [...claims];
+  return all.flatMap(([plugin, own], i) =>
+    all.slice(0, i).flatMap(([earlier, others]): Problem[] => {
+      const path = own.find((claim) => others.some((other) => overlaps(claim, other)));
       if (path === undefined) return [];
       return [{
         path: ["plugins", plugin.name],

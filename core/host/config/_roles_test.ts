@@ -1,5 +1,7 @@
 /** Tests of what roles demand of each other. */
 import assert from "node:assert/strict";
+import { z } from "zod";
+import { definePlugin } from "../plugin.ts";
 import { head, parsed, plain, refused, registryOf } from "./_fakes.ts";
 
 Deno.test("parseConfig() sorts roles by after, then as the file has them", async () => {
@@ -59,4 +61,20 @@ Deno.test("parseConfig() refuses two roles that claim one path, at the second on
       `site.toml:5:1: roles "b" and "a" both claim the path "${first}"`,
     );
   }
+});
+
+Deno.test("parseConfig() counts claims that a configuration asks for, and none that it does not", async () => {
+  const faces = definePlugin({
+    name: "faces",
+    summary: "Serves what it is asked to.",
+    config: z.object({ on: z.boolean().default(false) }),
+    claimsOf: ({ on }) => on ? ["/status"] : [],
+    start() {},
+  });
+  const registry = registryOf(faces, plain("b", { claims: ["/status"] }));
+  await parsed(`${head}[plugins.faces]\n[plugins.b]\n`, { registry });
+  const { message } = await refused(`${head}[plugins.faces]\non = true\n[plugins.b]\n`, {
+    registry,
+  });
+  assert.match(message, /roles "faces" and "b" both claim the path "\/status"$/);
 });

@@ -72,7 +72,7 @@ export async function parseConfig(
   const enabled = [...names].flatMap((name) => byName.get(name) ?? []);
   const [first, ...others] = [
     ...problems,
-    ...roleProblems(enabled),
+    ...roleProblems(enabled, value?.plugins),
     ...strays.map((variable): Problem => {
       const near = nearestVariable(variable, schema, roles);
       const hint = near === undefined ? undefined : `did you mean ${near}?`;

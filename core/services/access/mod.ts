@@ -1,5 +1,5 @@
 /** Who may administer the site over HTTP: tokens, their roles, and the guard that asks for them. */
-export { type Access, type Guarded, openAccess } from "./_guard.ts";
+export { type Access, actorOf, type Guarded, openAccess, operatorEnv } from "./_guard.ts";
 export {
   type ApiRole,
   apiRoles,

@@ -2,12 +2,7 @@
  * Every bound of the public listener, with its default, in one place. Times are milliseconds, sizes
  * bytes. A client is an address: an IPv4 address, or the /64 of an IPv6 one.
  */
-
-/** How often one client may come: `perSecond` in the long run, `burst` at once. */
-export interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
+import type { Rate } from "../token_bucket.ts";
 
 /**
  * Which bucket a request draws from. Session endpoints have their own, a generous one: a fog sends

@@ -6,14 +6,15 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import type { Log } from "../logging.ts";
+import type { Buckets } from "../token_bucket.ts";
 import { type BodyStore, hasBody, readBody } from "./_body.ts";
 import type { Clients } from "./_client.ts";
 import type { Connection } from "./_connections.ts";
 import { type Door, type Doors, pathOf } from "./_doors.ts";
 import { defaultLimits, type Limits, type RateClass } from "./_limits.ts";
 import type { HttpMetrics } from "./_metrics.ts";
+import { type OriginEnv, originIn } from "./_origin.ts";
 import { internalError, problem } from "./_problem.ts";
-import type { Buckets } from "./_rate.ts";
 import { type Refusal, refusal, refuse } from "./_refusal.ts";
 import { respond } from "./_respond.ts";
 
@@ -28,6 +29,8 @@ interface RequestOptions {
   readonly limits: Limits;
   readonly metrics: HttpMetrics;
   readonly log: Log;
+  /** Whether the listener speaks TLS. */
+  readonly secure: boolean;
 }
 
 interface Requests {
@@ -46,11 +49,12 @@ interface Look {
 
 export function requests(options: RequestOptions): Requests {
   const { doors, clients, buckets, bodies, limits, metrics, log } = options;
-  const doorOf = new WeakMap<IncomingMessage, Door>();
+  const asked = new WeakMap<IncomingMessage, { door: Door; env: OriginEnv }>();
   const run = getRequestListener(
     async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings;
-      const response = await doorOf.get(incoming)!.app.fetch(request);
+      const { door, env: origin } = asked.get(incoming)!;
+      const response = await door.app.fetch(request, origin);
       try {
         await respond(response, outgoing);
       } catch (error) {
@@ -88,9 +92,13 @@ export function requests(options: RequestOptions): Requests {
   async function answer(
     incoming: IncomingMessage,
     outgoing: ServerResponse,
-    request: Look & { hold: (bytes: number) => boolean; onSpoilt: (spoil: () => void) => void },
+    request: Look & {
+      from: string;
+      hold: (bytes: number) => boolean;
+      onSpoilt: (spoil: () => void) => void;
+    },
   ): Promise<Refusal | undefined> {
-    const { door, refused, hold, onSpoilt } = request;
+    const { door, client, from, refused, hold, onSpoilt } = request;
     if (refused !== undefined) return refused;
     if (door === undefined) return refusal("not_found");
     if (hasBody(incoming)) {
@@ -105,7 +113,8 @@ export function requests(options: RequestOptions): Requests {
       Object.assign(incoming, { rawBody: body });
     }
     if (outgoing.destroyed) return undefined;
-    doorOf.set(incoming, door);
+    const origin = originIn(incoming.headers, from, { clients, client, secure: options.secure });
+    asked.set(incoming, { door, env: { origin } });
     await run(incoming, outgoing);
     return undefined;
   }
@@ -143,7 +152,8 @@ export function requests(options: RequestOptions): Requests {
       outgoing.on("error", () => {});
       for (const [name, value] of Object.entries(usualHeaders)) outgoing.setHeader(name, value);
       const onSpoilt = (spoil: () => void) => void (spoilt = spoil);
-      answer(incoming, outgoing, { ...request, hold, onSpoilt }).then((refused) => {
+      const { from } = connection;
+      answer(incoming, outgoing, { ...request, from, hold, onSpoilt }).then((refused) => {
         if (refused === undefined || outgoing.destroyed) return;
         metrics.refused(refused.code);
         refuse(incoming, outgoing, refused);

@@ -12,6 +12,7 @@ import { Server as SocketServer } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
+import { buckets } from "../token_bucket.ts";
 import { bodyStore } from "./_body.ts";
 import { clients } from "./_client.ts";
 import { connections } from "./_connections.ts";
@@ -21,15 +22,24 @@ import type { Listen, Listener } from "./_listener.ts";
 import { listenError } from "./_listen_error.ts";
 import { httpMetrics } from "./_metrics.ts";
 import { nodeListener } from "./_node_listener.ts";
+import { type Origin, originOf } from "./_origin.ts";
 import { openFilesLimit } from "./_open_files.ts";
 import { internalError, problem } from "./_problem.ts";
-import { buckets } from "./_rate.ts";
 import { relayListener } from "./_relay_listener.ts";
 import { farewell, refusal } from "./_refusal.ts";
 import { requests } from "./_requests.ts";
 import { readTls, type TlsFiles } from "./_tls.ts";
 
-export { type Limits, type Listen, listenError, problem, type RouteOptions, type TlsFiles };
+export {
+  type Limits,
+  type Listen,
+  listenError,
+  type Origin,
+  originOf,
+  problem,
+  type RouteOptions,
+  type TlsFiles,
+};
 
 /** A role's door to the listener. What is added is removed when the role stops. */
 export interface RoleRouter {
@@ -93,6 +103,7 @@ export function openHttp(options: HttpOptions): HttpService {
     limits,
     metrics,
     log,
+    secure: options.tls !== undefined,
   });
   const handlers = new Map<string, UpgradeHandler>();
   let listener: Listener | undefined;

@@ -12,12 +12,17 @@ import type { Purpose } from "../../trust/session/hello.ts";
 
 const octets = "application/octet-stream";
 
-export function serveHttp(router: RoleRouter, responder: Responder): void {
+/** @param sharing all responders that share the path of this one; more may come to them later */
+export function serveHttp(
+  router: RoleRouter,
+  { responder, sharing }: { responder: Responder; sharing: readonly Responder[] },
+): void {
   const routes = new Hono();
   routes.post("/", async (c) => {
     const frame = new Uint8Array(await c.req.arrayBuffer());
+    const concerned = sharing.find((one) => one.concerns(frame)) ?? responder;
     try {
-      const reply = await responder.receive(frame);
+      const reply = await concerned.receive(frame);
       if (reply === null) return new Response(null, { status: 204 });
       return new Response(reply.slice(), { headers: { "content-type": octets } });
     } catch (error) {
@@ -32,7 +37,7 @@ export function serveHttp(router: RoleRouter, responder: Responder): void {
 }
 
 /** Where sessions of a purpose are answered. */
-function sessionPath(purpose: Purpose): string {
+export function sessionPath(purpose: Purpose): string {
   return `/${responders[purpose]}/session`;
 }
 

@@ -68,6 +68,16 @@ export class Responder {
     return this.#answerer.size;
   }
 
+  /** Whether a frame is for this one, where responders of several purposes share a door. */
+  concerns(bytes: Uint8Array): boolean {
+    try {
+      return this.#answerer.concerns(bytes);
+    } catch (error) {
+      if (error instanceof CodedError) return false;
+      throw error;
+    }
+  }
+
   /** Sends what nobody has asked for: message 2, when a device is approved that waits for it. */
   onPush(push: (device: Id, frame: Uint8Array) => void): void {
     this.#push = push;

@@ -11,10 +11,11 @@ import type { Purpose } from "../../trust/session/hello.ts";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
 import type { MqttClient } from "../mqtt/mod.ts";
-import type { Admission, Peer } from "../peers/mod.ts";
+import { initiators } from "../../wire/peer.ts";
+import type { Admission, Peer, PeerState } from "../peers/mod.ts";
 import type { RoleRouter } from "../http/mod.ts";
 import { dial } from "./_dialer.ts";
-import { serveHttp } from "./_http_binding.ts";
+import { serveHttp, sessionPath } from "./_http_binding.ts";
 import { serveMqtt } from "./_mqtt_binding.ts";
 import type { RunOnce } from "./_run_once.ts";
 import { type Handler, Responder } from "./_responder.ts";
@@ -34,6 +35,8 @@ export interface Sessions {
    * @throws Refusal "outcome_unknown" when it had begun before and nobody saw its end
    */
   once(peer: Peer, id: Uint8Array, effect: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** How a peer that opens sessions of this purpose stands, for what it sends in other ways; null: unknown. */
+  standing(purpose: Purpose, id: Id): Promise<PeerState | null>;
   /** A way to call a site; the handshake happens at the first call. */
   dial(remote: Remote, purpose: Purpose): Channel;
 }
@@ -53,11 +56,18 @@ export function sessionsOf(role: {
   mqtt?: MqttClient;
   defer(undo: () => void | Promise<void>): void;
 }): Sessions {
+  /** By the path at which they answer over HTTP: several purposes of one role share it. */
+  const served = new Map<string, Responder[]>();
   return {
     async serve(purpose, handler) {
       const responder = new Responder({ ...role, purpose, handler });
       role.defer(() => responder.close());
-      if (role.http !== undefined) serveHttp(role.http, responder);
+      const path = sessionPath(purpose);
+      const sharing = served.get(path) ?? [];
+      served.set(path, sharing);
+      if (sharing.push(responder) === 1 && role.http !== undefined) {
+        serveHttp(role.http, { responder, sharing });
+      }
       if (role.mqtt !== undefined) {
         role.defer(await serveMqtt(role.mqtt, responder, role));
       }
@@ -65,6 +75,10 @@ export function sessionsOf(role: {
     once({ noiseKey }, id, effect) {
       const caller = fingerprint(role.suite, "X25519", noiseKey!);
       return role.runOnce.run({ caller, id }, effect);
+    },
+    async standing(purpose, id) {
+      const peer = await role.peers.find(initiators[purpose], id);
+      return peer?.state ?? null;
     },
     dial(remote, purpose) {
       const channel = dial(remote, { ...role, device: role.site, purpose });

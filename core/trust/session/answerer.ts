@@ -120,6 +120,14 @@ export class Answerer<P extends Credential, A> {
     return this.#live.size;
   }
 
+  /** Whether a frame is for this one, where several purposes share a door. @throws CodedError */
+  concerns(bytes: Uint8Array): boolean {
+    const { type, session, body } = decodeFrame(bytes);
+    if (type === FrameType.data) return this.#live.find(session) !== undefined;
+    if (type === FrameType.message3) return this.#contacts.has(toHex(session));
+    return decodeOpening(body).hello.purpose === this.#options.purpose;
+  }
+
   /**
    * Takes a frame. @param device the identifier that the topic or route names, when it does
    * @throws CodedError with the reason why the frame was refused

@@ -1,7 +1,7 @@
 /** Tests of the token bucket, against one that counts tokens, and under a flood of clients. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { buckets } from "./_rate.ts";
+import { buckets } from "./token_bucket.ts";
 
 Deno.test("buckets() give a burst, then as much as flows in", () => {
   const { take } = buckets({ perSecond: 10, burst: 3 }, { most: 10 });

@@ -3,7 +3,12 @@
  * at which the bucket will be full again. Only the latest clients are kept: under a flood from ever
  * new addresses memory stays what it is, and whoever is forgotten begins with a full bucket.
  */
-import type { Rate } from "./_limits.ts";
+
+/** How often one client may come: `perSecond` in the long run, `burst` at once. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
 
 export interface Buckets {
   /** Takes a token. Gives 0, or the milliseconds after which there will be one. */

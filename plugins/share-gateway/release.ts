@@ -1,0 +1,112 @@
+/**
+ * One answer on its way out: evaluated or fetched, written down with its entry in the log, and worth
+ * nothing to anybody before that is on disk.
+ */
+import { toHex } from "../../core/base/bytes.ts";
+import type { Host } from "../../core/host/plugin.ts";
+import type { Queries } from "../../core/services/db/mod.ts";
+import type { Answer } from "../../core/trust/share/scheme.ts";
+import { evaluate, volumeInput } from "../../core/trust/share/voprf.ts";
+import { type Boot, requestName, type UnlockRequest } from "../../core/wire/unlock.ts";
+import { approver } from "./approvals.ts";
+import type { Keyshare } from "./group.ts";
+import type { Pieces } from "./pieces.ts";
+import { record } from "./releases.ts";
+import { addVolume, type Caller } from "./store.ts";
+import type { Tidings } from "./tidings.ts";
+
+/** A request for an answer. */
+export interface Ask {
+  readonly caller: Caller;
+  readonly request: UnlockRequest;
+  /** What names the release, where the caller knows of no starts. */
+  readonly mark?: Boot;
+  /** Whether the device has no way to report what became of it. */
+  readonly isMute?: boolean;
+  /** Runs first in the transaction: takes what makes a request work once, or throws. */
+  readonly claim?: (tx: Queries) => Promise<void>;
+}
+
+type Needs = Pick<Host, "audit" | "clock" | "suite">;
+
+interface Parts {
+  readonly pieces: Pieces;
+  readonly tidings: Tidings;
+}
+
+export class Release {
+  readonly id: string;
+  readonly #host: Needs;
+  readonly #parts: Parts;
+  readonly #asked: Ask;
+  #keyshare: Keyshare | null = null;
+  #answer: Answer | null = null;
+
+  constructor(host: Needs, parts: Parts, asked: Ask) {
+    this.#host = host;
+    this.#parts = parts;
+    this.#asked = asked;
+    const { caller: { device }, request: { volume, boot } } = asked;
+    this.id = requestName(host.suite, { device, volume, boot });
+  }
+
+  get answer(): Answer {
+    return this.#answer!;
+  }
+
+  /** Evaluates, once. @param keyshare what was decided by: another one takes another evaluation */
+  prepare(keyshare: Keyshare | null): void {
+    const { scheme, volume, proof } = this.#asked.request;
+    if (scheme !== "voprf" || keyshare === null || keyshare === this.#keyshare) return;
+    this.wipe();
+    const input = volumeInput(this.#asked.caller.device, volume);
+    this.#answer = evaluate(this.#host.suite, {
+      ...{ input, proof, publicShare: keyshare.publicShare },
+      share: keyshare.share.reveal(),
+    });
+    this.#keyshare = keyshare;
+  }
+
+  /**
+   * Puts it down, and has the answer then. Returns what to tell once that is on disk.
+   * @param options.due when a report of it is due; null when none is awaited
+   */
+  async write(
+    tx: Queries,
+    { known, due, isApproved }: { known: boolean; due: number | null; isApproved: boolean },
+  ): Promise<() => void> {
+    const { audit, clock } = this.#host;
+    const { caller: { device }, request, mark = request.boot } = this.#asked;
+    const { volume, scheme, epoch, seal, proof, boot } = request;
+    if (scheme !== "voprf") {
+      const piece = await this.#parts.pieces.find(tx, { device, volume });
+      if (piece === null) throw new Error("Cannot release a piece: it is not among the secrets");
+      this.#answer = { answer: piece, proof: null };
+    } else if (!known) {
+      const row = { scheme, k: null, n: null, index: null, sealing: seal ? boot.id : null };
+      await addVolume(tx, { device, volume }, { ...row, at: clock() });
+    }
+    const release = { device, volume, boot: mark, scheme, epoch, seal };
+    await record(tx, release, { now: clock(), due });
+    const by = isApproved ? await approver(tx, { device, volume, boot }) : null;
+    await audit.append(tx, {
+      ...{ type: "unlock.released", actor: device, subject: device },
+      detail: {
+        ...{ volume: toHex(volume), scheme, epoch, seal, proof, ...bootDetail(mark) },
+        ...(by !== null && { approved_by: by }),
+      },
+    });
+    return () => this.#parts.tidings.released(release);
+  }
+
+  wipe(): void {
+    this.#answer?.answer.fill(0);
+    this.#answer = null;
+    this.#keyshare = null;
+  }
+}
+
+/** A start as entries of the log have it. */
+export function bootDetail({ counter, id }: Boot): { boot: number; boot_id: string } {
+  return { boot: counter, boot_id: toHex(id) };
+}
