@@ -14,7 +14,11 @@ import { registry } from "./plugins.ts";
 import { warnLine } from "./terminal.ts";
 
 /** What threads run: nothing imports it. */
-const threads = ["core/services/_verification_thread.ts", "core/services/db/_writer_thread.ts"];
+const threads = [
+  "core/services/_evaluation_thread.ts",
+  "core/services/_verification_thread.ts",
+  "core/services/db/_writer_thread.ts",
+];
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

@@ -83,11 +83,12 @@ async function hostFor(
   const { name } = plugin;
   const needs = new Set<keyof Services>(plugin.needs ?? []);
   const defer = (undo: () => void | Promise<void>) => void stack.defer(undo);
-  const { clock, identity, health, site, suite, verification } = services;
+  const { clock, evaluation, identity, health, site, suite, verification } = services;
   const host: Host = {
     site,
     suite,
     verification,
+    evaluation,
     log: services.log(name),
     metrics: services.metrics.scoped(name),
     bus: services.bus.scoped(name),

@@ -20,6 +20,7 @@ import { auditMigrations, auditOf, type SiteAudit } from "../services/audit.ts";
 import { EventBus } from "../services/bus.ts";
 import { nativeSuite } from "../services/crypto_native.ts";
 import { type OpenDatabase, openDatabase } from "../services/db/mod.ts";
+import { EvaluationPool } from "../services/evaluation.ts";
 import { Health } from "../services/health.ts";
 import { type HttpService, type Listen, openHttp } from "../services/http/mod.ts";
 import { type Identity, openIdentity } from "../services/identity.ts";
@@ -52,6 +53,7 @@ export class SiteServices implements AsyncDisposable {
   readonly clock: Clock;
   readonly suite: Suite = nativeSuite();
   readonly verification: VerificationPool;
+  readonly evaluation: EvaluationPool;
   readonly identity: Identity;
   /** What roles serve below their names: the admin socket serves it too. */
   readonly roleRoutes = new Map<string, Hono>();
@@ -78,7 +80,11 @@ export class SiteServices implements AsyncDisposable {
     this.clock = options.clock;
     this.health = new Health(this.log("health"));
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
+    // neither starts a thread before it has work for it
     this.verification = this.#open.use(new VerificationPool({ log: this.log("verification") }));
+    this.evaluation = this.#open.use(
+      new EvaluationPool({ suite: this.suite, log: this.log("evaluation") }),
+    );
     this.identity = openIdentity(this.suite, config.data_dir);
     this.sealer = sealerOf(this.suite, this.identity.sealingKey, [sealedPsk, sealedSecret]);
   }

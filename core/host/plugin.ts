@@ -18,6 +18,7 @@ import type { SiteAudit } from "../services/audit.ts";
 import type { Bus } from "../services/bus.ts";
 import type { Database, Migration } from "../services/db/mod.ts";
 import type { RoleRouter } from "../services/http/mod.ts";
+import type { Evaluation } from "../services/evaluation.ts";
 import type { Identity } from "../services/identity.ts";
 import type { Log } from "../services/logging.ts";
 import type { Metrics } from "../services/metrics.ts";
@@ -50,6 +51,8 @@ export interface Host {
   readonly suite: Suite;
   /** Checks signatures for roles that have many to check, on other threads. */
   readonly verification: Verification;
+  /** Evaluates with a gateway's share, on other threads when more than one asks. */
+  readonly evaluation: Evaluation;
   readonly audit: SiteAudit;
   /** What the role keeps sealed in the site's database. */
   readonly secrets: Secrets;

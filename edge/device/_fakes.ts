@@ -297,6 +297,6 @@ export function inputOf(bytes: Uint8Array, part = 10_000) {
 /** All of a payload, as the volume gives it. */
 export async function collected(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const chunk of chunks) parts.push(chunk);
+  for await (const chunk of chunks) parts.push(chunk.slice()); // it is gone with the next one
   return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
 }

@@ -47,8 +47,7 @@ export function failureOf({ good, k, gateways, denials }: {
   denials: readonly Denial[];
 }): GatewaysError {
   const count = (one: Outcome) => gateways.filter(({ outcome }) => outcome === one).length;
-  const answers = good === 1 ? "1 good answer" : `${good} good answers`;
-  const what = `${answers} from ${gateways.length} gateways, and it takes ${k}`;
+  const what = `${good} of ${gateways.length} gave a good answer, and it takes ${k}`;
   // with all of those who were out of reach it could have gone well
   if (good + count("unreachable") >= k) {
     return new GatewaysError("unreachable", `Too few gateways can be reached: ${what}`, {

@@ -11,6 +11,7 @@ import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { openDatabase } from "../../core/services/db/mod.ts";
+import { EvaluationPool } from "../../core/services/evaluation.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
 import type { Peer } from "../../core/services/peers/mod.ts";
 import { sealerOf } from "../../core/services/sealing.ts";
@@ -21,6 +22,7 @@ import type { Roster } from "../../core/trust/share/roster.ts";
 import { type BootEvent, bootEventType, encodeBootEvent } from "../../core/wire/boot_event.ts";
 import type { Event } from "../../core/wire/event.ts";
 import type { Boot, Deposit, UnlockReply, UnlockRequest } from "../../core/wire/unlock.ts";
+import { Changes } from "./changes.ts";
 import { type Config, config as schema } from "./config.ts";
 import { Denials } from "./denials.ts";
 import { Gate } from "./gate.ts";
@@ -148,6 +150,7 @@ async function start(folder: string, time: Time, options: { config: Config } & O
     const host = {
       ...{ site: "gw-1", suite, clock, log, bus, metrics: registry.scoped("share-gateway"), db },
       audit: auditOf("share-gateway", clock),
+      evaluation: new EvaluationPool({ suite, log, threads: 0 }),
       secrets: secretsOf("share-gateway", { sealer }),
       report: (state: string, detail = "") => void reports.push(`${state} ${detail}`.trim()),
     } as unknown as Host & Services;
@@ -158,10 +161,11 @@ async function start(folder: string, time: Time, options: { config: Config } & O
     const tidings = new Tidings(host);
     const upkeep = new Upkeep(host, { group, denials, tidings });
     const wake = () => upkeep.wake();
-    const gate = new Gate(host, config, { group, pieces, limits, denials, tidings, wake });
+    const changes = new Changes();
+    const gate = new Gate(host, config, { changes, group, pieces, limits, denials, tidings, wake });
     return {
       ...{ db, host, events, registry, reports, pieces, limits, denials, tidings, upkeep, gate },
-      operations: operationsOf(host, config, { pieces, wake }),
+      operations: operationsOf(host, config, { changes, pieces, wake }),
       report: takeReports(host, { limits, tidings }),
     };
   } catch (error) {

@@ -156,7 +156,10 @@ Deno.test("a plan is kept with who cannot be reached, and a deal needs everybody
     assert.match(deal.error!.detail, /^Cannot deal: gw-3: .*gw-3/);
     await third.start();
     await requireNothing(gateways);
-    assert.equal((await dealer.deal()).state, "done");
+    // its channel to gw-3 rests for a while, as nobody has answered there
+    let next = await dealer.deal();
+    for (let i = 0; next.state === "failed" && i < 5; i++) next = await dealer.deal();
+    assert.equal(next.state, "done");
     await settled(gateways);
     await requireGroup(gateways, { k: 2 });
   });

@@ -24,7 +24,7 @@ import type { Limits } from "./limits.ts";
 import { writeReport } from "./mounts.ts";
 import type { Ask } from "./release.ts";
 import { denialEntry } from "./settle.ts";
-import { volumeOf } from "./store.ts";
+import { standingOf } from "./store.ts";
 import type { Tidings } from "./tidings.ts";
 
 interface Parts {
@@ -160,7 +160,7 @@ export function faceRoutes(host: Needs, parts: Parts): Readonly<Record<string, H
   /** The caller wipes it. */
   async function piece(asked: Omit<Ask, "request"> & { volume: Uint8Array }): Promise<Uint8Array> {
     const { caller, volume } = asked;
-    const row = await db.read((q) => volumeOf(q, { device: caller.device, volume }, clock()));
+    const { volume: row } = await db.read((q) => standingOf(q, caller, { volume, now: clock() }));
     // a volume that is not known is denied by the gate, and that is logged
     const scheme = row === null || row.scheme === "voprf" ? "xor" : row.scheme;
     const reply = await gate.unlock({

@@ -14,9 +14,11 @@ import {
 } from "../../core/wire/unlock.ts";
 import { approvalOf, ask } from "./approvals.ts";
 import { type Config, rulesOf } from "./config.ts";
+import type { Changes } from "./changes.ts";
 import type { Denials } from "./denials.ts";
 import type { Group, Keyshare } from "./group.ts";
 import { isOpen, wallClock } from "./hours.ts";
+import { Ledger } from "./ledger.ts";
 import type { Limits } from "./limits.ts";
 import type { Pieces } from "./pieces.ts";
 import {
@@ -29,10 +31,11 @@ import {
 } from "./policy.ts";
 import { type Ask, bootDetail, Release } from "./release.ts";
 import { settle, type SettleParts } from "./settle.ts";
-import { addVolume, type Caller, countVolumes, deviceOf, volumeOf } from "./store.ts";
+import { addVolume, type Caller, type Standing, standingOf } from "./store.ts";
 import type { Tidings } from "./tidings.ts";
 
 export interface GateParts {
+  readonly changes: Changes;
   readonly group: Group;
   readonly pieces: Pieces;
   readonly limits: Limits;
@@ -42,7 +45,10 @@ export interface GateParts {
   readonly wake: () => void;
 }
 
-export type GateHost = Pick<Host & Services, "audit" | "clock" | "db" | "log" | "suite">;
+export type GateHost = Pick<
+  Host & Services,
+  "audit" | "clock" | "db" | "evaluation" | "log" | "suite"
+>;
 
 type Facts = Omit<UnlockFacts, "wait"> & { readonly keyshare: Keyshare | null };
 
@@ -59,7 +65,7 @@ export class Gate {
     const { on_clone: onClone, max_volumes: maxVolumes, timezone } = config;
     this.#host = host;
     this.#config = config;
-    this.#parts = { ...parts, rules: { onClone, maxVolumes } };
+    this.#parts = { ...parts, ledger: new Ledger(host), rules: { onClone, maxVolumes } };
     this.#wallTime = wallClock(timezone);
   }
 
@@ -68,6 +74,8 @@ export class Gate {
     const { caller, request, claim, isMute = false } = asked;
     const { rules, tidings, wake, group } = this.#parts;
     const release = new Release(this.#host, this.#parts, asked);
+    const due = () =>
+      request.seal || isMute ? null : this.#host.clock() + this.#config.mount_within;
     const isNew = ({ approval }: Facts, { denied }: Decision) =>
       denied === "pending" && approval === "missing";
     const { denied, retry } = await settle<Facts>(this.#host, this.#parts, {
@@ -75,10 +83,13 @@ export class Gate {
       boot: caller.key === null ? null : request.boot,
       facts: (q) => this.#facts(q, asked, release.id),
       errand: ({ approval }) => approval === "pending" ? "poll" : "ask",
-      decide: (facts) => {
-        const decision = decideUnlock(facts, rules);
-        if (decision.denied === null) release.prepare(facts.keyshare);
-        return decision;
+      decide: (facts) => decideUnlock(facts, rules),
+      holds: ({ keyshare }) => keyshare === group.current(),
+      prepare: ({ keyshare }) => release.prepare(keyshare),
+      line: ({ volume, approval }) => {
+        const isKnown = request.scheme === "voprf" && volume !== null;
+        if (!isKnown || approval !== "not_needed" || claim !== undefined) return null;
+        return { ...release.line(due()), tell: () => release.tell() };
       },
       leaves: (facts, decision) =>
         decision.denied === null || isNew(facts, decision) ||
@@ -90,7 +101,7 @@ export class Gate {
         return await release.write(tx, {
           known: facts.volume !== null,
           isApproved: facts.approval === "approved",
-          due: request.seal || isMute ? null : this.#host.clock() + this.#config.mount_within,
+          due: due(),
         });
       },
     });
@@ -113,12 +124,11 @@ export class Gate {
     const { denied, retry } = await settle<Omit<DepositFacts, "wait">>(this.#host, this.#parts, {
       caller,
       boot: deposit.boot,
-      facts: async (q) => ({
-        ...await this.#asker(q, caller),
-        boot: deposit.boot,
-        volumes: await countVolumes(q, caller.device),
-        held: await this.#held(q, caller, deposit),
-      }),
+      facts: async (q) => {
+        const standing = await this.#standing(q, caller, deposit.volume);
+        const held = await this.#held(q, { caller, deposit, standing });
+        return { ...standing, boot: deposit.boot, held };
+      },
       errand: () => "ask",
       decide: (facts) => decideDeposit(facts, rules),
       leaves: ({ held }, { denied }) => denied === null && held === "nothing",
@@ -159,41 +169,42 @@ export class Gate {
   async #facts(q: Queries, { caller, request }: Ask, id: string): Promise<Facts> {
     const { device, key } = caller;
     const { volume: name, boot } = request;
-    const now = this.#host.clock();
-    const volume = await volumeOf(q, { device, volume: name }, now);
     const keyshare = this.#parts.group.current();
     return {
-      ...await this.#asker(q, caller),
+      ...await this.#standing(q, caller, name),
       asked: { ...request, boot: key === null ? null : boot },
       group: keyshare && {
         key: keyshare.roster.commitments[0]!,
         epoch: keyshare.roster.epoch,
       },
       keyshare,
-      volume,
-      volumes: volume === null ? await countVolumes(q, device) : 0,
       approval: rulesOf(this.#config, device).approval
-        ? await approvalOf(q, { device, volume: name, boot, id }, now)
+        ? await approvalOf(q, { device, volume: name, boot, id }, this.#host.clock())
         : "not_needed",
     };
   }
 
-  async #asker(
+  async #standing(
     q: Queries,
     caller: Caller,
-  ): Promise<Pick<Asker, "lastBoot" | "isSuspended" | "isOpen">> {
+    volume: Uint8Array,
+  ): Promise<Standing & Pick<Asker, "isOpen">> {
+    const now = this.#host.clock();
     const { hours } = rulesOf(this.#config, caller.device);
-    const open = hours.length === 0 || isOpen(hours, this.#wallTime(this.#host.clock()));
-    return { ...await deviceOf(q, caller), isOpen: open };
+    const open = hours.length === 0 || isOpen(hours, this.#wallTime(now));
+    return { ...await standingOf(q, caller, { volume, now }), isOpen: open };
   }
 
   async #held(
     q: Queries,
-    { device }: Caller,
-    { volume, scheme, k, n, index, piece }: Deposit,
+    { caller: { device }, deposit, standing: { volume: row } }: {
+      caller: Caller;
+      deposit: Deposit;
+      standing: Standing;
+    },
   ): Promise<DepositFacts["held"]> {
-    const row = await volumeOf(q, { device, volume }, this.#host.clock());
     if (row === null) return "nothing";
+    const { volume, scheme, k, n, index, piece } = deposit;
     const held = await this.#parts.pieces.find(q, { device, volume });
     const isSame = row.scheme === scheme && row.k === k && row.n === n && row.index === index &&
       held !== null && timingSafeEqual(held, piece);

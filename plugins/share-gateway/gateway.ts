@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import type { Host, Services } from "../../core/host/plugin.ts";
 import { forgetRequests } from "./approvals.ts";
+import { Changes } from "./changes.ts";
 import { type Config, facesOf } from "./config.ts";
 import { Denials } from "./denials.ts";
 import { faceRoutes, maxFaceBody } from "./faces.ts";
@@ -36,7 +37,8 @@ export async function openGateway(
   const tidings = new Tidings(host);
   const upkeep = new Upkeep(host, { group, denials, tidings });
   const wake = () => upkeep.wake();
-  const gate = new Gate(host, config, { group, pieces, limits, denials, tidings, wake });
+  const changes = new Changes();
+  const gate = new Gate(host, config, { changes, group, pieces, limits, denials, tidings, wake });
   const paths = facesOf(config);
   if (paths.length > 0) {
     const secrets = readFaceSecrets(host, config.faces);
@@ -44,14 +46,18 @@ export async function openGateway(
     for (const path of paths) host.http.claim(path, faces[path]!, { maxBody: maxFaceBody });
   }
   const report = takeReports(host, { limits, tidings });
-  const operations = operationsOf(host, config, { pieces, wake });
+  const operations = operationsOf(host, config, { changes, pieces, wake });
   await host.sessions.serve("unlock", receiveUnlock(host, { gate, group, limits, report }));
   host.defer(host.bus.listen(({ type, subject, detail }) => {
     if (type === "share.refreshed") wake();
     const isOver = type === "device.revoked" || type === "device.removed" ||
       type === "device.replaced";
     if (!isOver || detail["kind"] !== "device") return;
-    host.db.write((tx) => forgetRequests(tx, subject)).then(wake, (error) => {
+    const forgotten = changes.during(
+      subject,
+      () => host.db.write((tx) => forgetRequests(tx, subject)),
+    );
+    forgotten.then(wake, (error) => {
       // they end by themselves, and sessions refuse the device already
       host.log.error("requests of a device could not be forgotten", { device: subject, error });
     });

@@ -4,6 +4,7 @@ import { CodedError } from "../../core/base/errors.ts";
 import type { Id } from "../../core/base/id.ts";
 import type { Host, Services } from "../../core/host/plugin.ts";
 import { decide, type RequestRow, type Verdict } from "./approvals.ts";
+import type { Changes } from "./changes.ts";
 import type { Config } from "./config.ts";
 import type { Pieces } from "./pieces.ts";
 import { clearDevice, removeVolume } from "./store.ts";
@@ -24,8 +25,10 @@ export interface Operations {
 export function operationsOf(
   { audit, clock, db }: Pick<Host & Services, "audit" | "clock" | "db">,
   config: Pick<Config, "approval_ttl">,
-  { pieces, wake }: { pieces: Pieces; wake: () => void },
+  { changes, pieces, wake }: { changes: Changes; pieces: Pieces; wake: () => void },
 ): Operations {
+  const change = (device: Id, job: Parameters<typeof db.write<void>>[0]) =>
+    changes.during(device, () => db.write(job));
   return {
     async decide(id, verdict, by) {
       const decision = { verdict, by, now: clock(), ttl: config.approval_ttl };
@@ -42,7 +45,7 @@ export function operationsOf(
     },
 
     async clear(device, by) {
-      await db.write(async (tx) => {
+      await change(device, async (tx) => {
         if (!await clearDevice(tx, device)) {
           throw new OperationError("device_unknown", `Cannot clear "${device}": it never asked`, {
             hint: "GET /share-gateway/devices lists the devices that have asked",
@@ -54,7 +57,7 @@ export function operationsOf(
     },
 
     async erase(device, volume, by) {
-      await db.write(async (tx) => {
+      await change(device, async (tx) => {
         const name = { device, volume: fromHex(volume) };
         if (!await removeVolume(tx, name)) {
           throw new OperationError(

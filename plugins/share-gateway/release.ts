@@ -4,14 +4,15 @@
  */
 import { toHex } from "../../core/base/bytes.ts";
 import type { Host } from "../../core/host/plugin.ts";
+import type { AuditEntry } from "../../core/services/audit.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
 import type { Answer } from "../../core/trust/share/scheme.ts";
-import { evaluate, volumeInput } from "../../core/trust/share/voprf.ts";
+import { volumeInput } from "../../core/trust/share/voprf.ts";
 import { type Boot, requestName, type UnlockRequest } from "../../core/wire/unlock.ts";
 import { approver } from "./approvals.ts";
 import type { Keyshare } from "./group.ts";
 import type { Pieces } from "./pieces.ts";
-import { record } from "./releases.ts";
+import { recordAll, type ReleaseRecord } from "./releases.ts";
 import { addVolume, type Caller } from "./store.ts";
 import type { Tidings } from "./tidings.ts";
 
@@ -27,7 +28,7 @@ export interface Ask {
   readonly claim?: (tx: Queries) => Promise<void>;
 }
 
-type Needs = Pick<Host, "audit" | "clock" | "suite">;
+type Needs = Pick<Host, "audit" | "clock" | "evaluation" | "suite">;
 
 interface Parts {
   readonly pieces: Pieces;
@@ -39,7 +40,6 @@ export class Release {
   readonly #host: Needs;
   readonly #parts: Parts;
   readonly #asked: Ask;
-  #keyshare: Keyshare | null = null;
   #answer: Answer | null = null;
 
   constructor(host: Needs, parts: Parts, asked: Ask) {
@@ -54,17 +54,14 @@ export class Release {
     return this.#answer!;
   }
 
-  /** Evaluates, once. @param keyshare what was decided by: another one takes another evaluation */
-  prepare(keyshare: Keyshare | null): void {
+  /** Evaluates. @param keyshare what was decided by: a later decision by another one is a no */
+  async prepare(keyshare: Keyshare | null): Promise<void> {
     const { scheme, volume, proof } = this.#asked.request;
-    if (scheme !== "voprf" || keyshare === null || keyshare === this.#keyshare) return;
-    this.wipe();
-    const input = volumeInput(this.#asked.caller.device, volume);
-    this.#answer = evaluate(this.#host.suite, {
-      ...{ input, proof, publicShare: keyshare.publicShare },
-      share: keyshare.share.reveal(),
+    if (scheme !== "voprf" || keyshare === null) return;
+    this.#answer = await this.#host.evaluation.evaluate({
+      ...{ proof, publicShare: keyshare.publicShare, share: keyshare.share.reveal() },
+      input: volumeInput(this.#asked.caller.device, volume),
     });
-    this.#keyshare = keyshare;
   }
 
   /**
@@ -76,8 +73,7 @@ export class Release {
     { known, due, isApproved }: { known: boolean; due: number | null; isApproved: boolean },
   ): Promise<() => void> {
     const { audit, clock } = this.#host;
-    const { caller: { device }, request, mark = request.boot } = this.#asked;
-    const { volume, scheme, epoch, seal, proof, boot } = request;
+    const { caller: { device }, request: { volume, scheme, seal, boot } } = this.#asked;
     if (scheme !== "voprf") {
       const piece = await this.#parts.pieces.find(tx, { device, volume });
       if (piece === null) throw new Error("Cannot release a piece: it is not among the secrets");
@@ -86,23 +82,41 @@ export class Release {
       const row = { scheme, k: null, n: null, index: null, sealing: seal ? boot.id : null };
       await addVolume(tx, { device, volume }, { ...row, at: clock() });
     }
-    const release = { device, volume, boot: mark, scheme, epoch, seal };
-    await record(tx, release, { now: clock(), due });
     const by = isApproved ? await approver(tx, { device, volume, boot }) : null;
-    await audit.append(tx, {
-      ...{ type: "unlock.released", actor: device, subject: device },
-      detail: {
-        ...{ volume: toHex(volume), scheme, epoch, seal, proof, ...bootDetail(mark) },
-        ...(by !== null && { approved_by: by }),
+    const { release, entry } = this.line(due, by);
+    // one behind the other, without waiting for the first
+    await Promise.all([recordAll(tx, [release]), audit.append(tx, entry)]);
+    return () => this.tell();
+  }
+
+  /** What it leaves behind. @param by who has approved it */
+  line(
+    due: number | null,
+    by: string | null = null,
+  ): { release: ReleaseRecord; entry: AuditEntry } {
+    const { caller: { device }, request, mark = request.boot } = this.#asked;
+    const { volume, scheme, epoch, seal, proof } = request;
+    const at = this.#host.clock();
+    return {
+      release: { device, volume, boot: mark, scheme, epoch, seal, at, due },
+      entry: {
+        ...{ type: "unlock.released", actor: device, subject: device },
+        detail: {
+          ...{ volume: toHex(volume), scheme, epoch, seal, proof, ...bootDetail(mark) },
+          ...(by !== null && { approved_by: by }),
+        },
       },
-    });
-    return () => this.#parts.tidings.released(release);
+    };
+  }
+
+  /** Once it is on disk. */
+  tell(): void {
+    this.#parts.tidings.released(this.line(null).release);
   }
 
   wipe(): void {
     this.#answer?.answer.fill(0);
     this.#answer = null;
-    this.#keyshare = null;
   }
 }
 

@@ -44,23 +44,40 @@ export interface ReleaseRow {
 /** Releases that are kept: the log has them all. */
 const kept = 100_000;
 
-/**
- * Writes a release down. @param due when a report must have come, Unix milliseconds; null when a volume is
- * being made, and nothing will be mounted. A release that is still awaited keeps its time: asking again
- * does not put the alarm off.
- */
-export async function record(
-  tx: Queries,
-  { device, volume, boot, scheme, epoch, seal }: Release,
-  { now, due }: { now: number; due: number | null },
-): Promise<void> {
+/** A release on its way to the disk. */
+export interface ReleaseRecord extends Release {
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** When a report must have come; null when a volume is being made, and nothing will be mounted. */
+  readonly due: number | null;
+}
+
+/** A release that is still awaited keeps its time: asking again does not put the alarm off. */
+export async function recordAll(tx: Queries, releases: readonly ReleaseRecord[]): Promise<void> {
+  const rows = releases.map(({ device, volume, boot, scheme, epoch, seal, at, due }) => {
+    const name = [device, toHex(volume), toHex(boot.id)];
+    return [...name, boot.counter, scheme, epoch, seal ? 1 : 0, at, due];
+  });
   await tx.run(sql`INSERT INTO share_gateway_releases
       (device, volume, boot, counter, scheme, epoch, seal, released_at, due)
-    VALUES (${device}, ${volume}, ${boot.id}, ${boot.counter}, ${scheme}, ${epoch}, ${seal ? 1 : 0},
-      ${now}, ${due})
+    SELECT value ->> 0, unhex(value ->> 1), unhex(value ->> 2), value ->> 3, value ->> 4,
+        value ->> 5, value ->> 6, value ->> 7, value ->> 8
+      FROM json_each(${JSON.stringify(rows)}) WHERE true ORDER BY key
     ON CONFLICT (device, volume, boot) DO UPDATE SET times = times + 1, epoch = excluded.epoch,
       seal = excluded.seal, released_at = excluded.released_at,
       due = coalesce(due, excluded.due), outcome = NULL, settled_at = NULL`);
+}
+
+/** Whether there are more than are kept. */
+export async function isCrowded(q: Queries): Promise<boolean> {
+  const [row] = await q.all<{ excess: number | null }>(
+    sql`SELECT max(id) - min(id) - ${kept} AS excess FROM share_gateway_releases`,
+  );
+  return (row!.excess ?? 0) > 0;
+}
+
+/** Forgets what is too old for a list. */
+export async function forgetReleases(tx: Queries): Promise<void> {
   await tx.run(sql`DELETE FROM share_gateway_releases WHERE due IS NULL
     AND id <= (SELECT max(id) FROM share_gateway_releases) - ${kept}`);
 }

@@ -1,6 +1,6 @@
 /** Devices and their volumes in the database: what a decision goes by, and what it leaves behind. */
 import { sql } from "drizzle-orm";
-import { equalBytes } from "../../core/base/bytes.ts";
+import { equalBytes, toHex } from "../../core/base/bytes.ts";
 import type { Id } from "../../core/base/id.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
 import type { Scheme } from "../../core/trust/share/scheme.ts";
@@ -17,37 +17,80 @@ export interface Caller {
 /** How long a volume may be sealed again by the start that made it: its answer may have been lost. */
 const sealingAge = 10 * 60_000;
 
-interface DeviceRow {
-  readonly noise_key: ArrayBuffer;
+/** What is on disk about a device, and about a volume of it. */
+export interface Standing {
+  /** The last start, of the hardware that asks. */
+  readonly lastBoot: Boot | null;
+  /** Whether a clone is suspected. */
+  readonly isSuspended: boolean;
+  /** Volumes of the device. */
+  readonly volumes: number;
+  /** Null when it is not known here. */
+  readonly volume: VolumeRow | null;
+}
+
+interface StandingRow {
+  readonly noise_key: ArrayBuffer | null;
   readonly counter: number | null;
   readonly boot: ArrayBuffer | null;
   readonly suspended_at: number | null;
+  readonly volumes: number;
+  readonly scheme: Scheme | null;
+  readonly k: number | null;
+  readonly n: number | null;
+  readonly place: number | null;
+  readonly since: number | null;
+  readonly sealing: ArrayBuffer | null;
 }
 
-/** The last start of a device, and whether a clone is suspected. Another key is another hardware. */
-export async function deviceOf(
+/** In one query, since every request asks for it. Another key is another hardware, and starts afresh. */
+export async function standingOf(
   q: Queries,
   { device, key }: Caller,
-): Promise<{ lastBoot: Boot | null; isSuspended: boolean }> {
-  const [row] = await q.all<DeviceRow>(sql`SELECT noise_key, counter, boot, suspended_at
-    FROM share_gateway_devices WHERE device = ${device}`);
-  const isSame = row !== undefined &&
-    (key === null || equalBytes(new Uint8Array(row.noise_key), key));
-  if (!isSame) return { lastBoot: null, isSuspended: false };
-  const { counter, boot, suspended_at } = row;
+  { volume, now }: { volume: Uint8Array; now: number },
+): Promise<Standing> {
+  const [row] = await q.all<StandingRow>(sql`SELECT
+      d.noise_key, d.counter, d.boot, d.suspended_at,
+      v.scheme, v.k, v.n, v.place, v.since, v.sealing,
+      (SELECT count(*) FROM share_gateway_volumes WHERE device = asks.device) AS volumes
+    FROM (SELECT ${device} AS device) AS asks
+    LEFT JOIN share_gateway_devices AS d ON d.device = asks.device
+    LEFT JOIN share_gateway_volumes AS v ON v.device = asks.device AND v.volume = ${volume}`);
+  const { noise_key, counter, boot, suspended_at, volumes } = row!;
+  const isSame = noise_key !== null && (key === null || equalBytes(new Uint8Array(noise_key), key));
   return {
-    lastBoot: counter === null ? null : { counter, id: new Uint8Array(boot!) },
-    isSuspended: suspended_at !== null,
+    lastBoot: isSame && counter !== null ? { counter, id: new Uint8Array(boot!) } : null,
+    isSuspended: isSame && suspended_at !== null,
+    volumes,
+    volume: volumeIn(row!, now),
   };
 }
 
-export async function rememberBoot(
-  tx: Queries,
-  { device, key }: Caller,
-  { boot, at }: { boot: Boot; at: number },
-): Promise<void> {
+function volumeIn(
+  { scheme, k, n, place, since, sealing }: StandingRow,
+  now: number,
+): VolumeRow | null {
+  if (scheme === null) return null;
+  const isRecent = sealing !== null && Math.abs(now - since!) <= sealingAge;
+  return { scheme, k, n, index: place, sealing: isRecent ? new Uint8Array(sealing) : null };
+}
+
+/** A start of a device, to be remembered as its last. */
+export interface StartRecord {
+  readonly caller: Caller;
+  readonly boot: Boot;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+export async function rememberBoots(tx: Queries, starts: readonly StartRecord[]): Promise<void> {
+  if (starts.length === 0) return;
+  const rows = starts.map(({ caller: { device, key }, boot, at }) => {
+    return [device, toHex(key!), boot.counter, toHex(boot.id), at];
+  });
   await tx.run(sql`INSERT INTO share_gateway_devices (device, noise_key, counter, boot, boot_at)
-    VALUES (${device}, ${key}, ${boot.counter}, ${boot.id}, ${at})
+    SELECT value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3), value ->> 4
+      FROM json_each(${JSON.stringify(rows)}) WHERE true ORDER BY key
     ON CONFLICT (device) DO UPDATE SET counter = excluded.counter, boot = excluded.boot,
       boot_at = excluded.boot_at,
       suspended_at = iif(noise_key = excluded.noise_key, suspended_at, NULL),
@@ -78,33 +121,6 @@ export interface VolumeRow extends KnownVolume {
   readonly k: number | null;
   readonly n: number | null;
   readonly index: number | null;
-}
-
-export async function volumeOf(
-  q: Queries,
-  { device, volume }: VolumeName,
-  now: number,
-): Promise<VolumeRow | null> {
-  const [row] = await q.all<{
-    readonly scheme: Scheme;
-    readonly k: number | null;
-    readonly n: number | null;
-    readonly place: number | null;
-    readonly since: number;
-    readonly sealing: ArrayBuffer | null;
-  }>(sql`SELECT scheme, k, n, place, since, sealing FROM share_gateway_volumes
-    WHERE device = ${device} AND volume = ${volume}`);
-  if (row === undefined) return null;
-  const { scheme, k, n, place, since, sealing } = row;
-  const isRecent = sealing !== null && Math.abs(now - since) <= sealingAge;
-  return { scheme, k, n, index: place, sealing: isRecent ? new Uint8Array(sealing) : null };
-}
-
-export async function countVolumes(q: Queries, device: Id): Promise<number> {
-  const [row] = await q.all<{ n: number }>(
-    sql`SELECT count(*) AS n FROM share_gateway_volumes WHERE device = ${device}`,
-  );
-  return row!.n;
 }
 
 /** Puts down that a volume is there, unless that is known. */

@@ -10,7 +10,7 @@ import { pause as realPause } from "../../core/services/pause.ts";
 import { expire } from "./approvals.ts";
 import type { Denials } from "./denials.ts";
 import type { Group } from "./group.ts";
-import { giveUp, overdue, type ReleaseRow } from "./releases.ts";
+import { forgetReleases, giveUp, isCrowded, overdue, type ReleaseRow } from "./releases.ts";
 import { denialEntry } from "./settle.ts";
 import { holdsPieces } from "./store.ts";
 import type { Tidings } from "./tidings.ts";
@@ -84,6 +84,7 @@ export class Upkeep {
     const counts = await db.read((q) => countAll(q, now));
     this.#parts.tidings.show(counts);
     if (counts.expired > 0) await db.write((tx) => expire(tx, now));
+    if (await db.read(isCrowded)) await db.write(forgetReleases);
     const isIdle = this.#parts.group.current() === null && !await db.read(holdsPieces);
     if (isIdle) report("degraded", "no group: edgeward share init");
     else report("ok");

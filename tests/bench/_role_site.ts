@@ -12,6 +12,7 @@ import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { type Database, openDatabase } from "../../core/services/db/mod.ts";
+import { EvaluationPool } from "../../core/services/evaluation.ts";
 import { openIdentity } from "../../core/services/identity.ts";
 import { logOf } from "../../core/services/logging.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
@@ -90,6 +91,7 @@ export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Prom
     identity,
     suite,
     verification: stack.use(new VerificationPool({ log })),
+    evaluation: stack.use(new EvaluationPool({ log, suite })),
     audit: auditOf(role, clock),
     secrets: secretsOf(role, { sealer }),
     access: { require: () => (_, next) => next() },

@@ -16,6 +16,7 @@ import type { Log } from "../../core/services/logging.ts";
 import { MetricsRegistry } from "../../core/services/metrics.ts";
 import { peerMigrations } from "../../core/services/peers/mod.ts";
 import type { Handler } from "../../core/services/sessions/mod.ts";
+import { evaluate } from "../../core/trust/share/voprf.ts";
 
 export interface RoleHost extends AsyncDisposable {
   readonly db: Database;
@@ -64,6 +65,7 @@ export async function startRole(plugin: AnyPlugin, options: {
     audit: auditOf(role, clock),
     access: { require: () => (_, next) => next() },
     verification: { verify: async (key, ...signed) => await key.verify(...signed) },
+    evaluation: { evaluate: async (task) => await evaluate(suite, task) },
     secrets: { put: unreachable, get: unreachable, delete: unreachable },
     urlFor: unreachable,
     signal: stopping.signal,

@@ -2,13 +2,17 @@
  * The way to the connection that writes, which has a thread of its own: while it waits for the disk,
  * and a card in a small computer can take its time, the program goes on.
  */
+import { setImmediate } from "node:timers";
 import type { InStatement } from "@libsql/client";
 import type { pause } from "../pause.ts";
 import { DatabaseError, databaseError, type DatabaseErrorCode } from "./_errors.ts";
 
 type Pause = typeof pause;
 
-/** What the thread is told; it answers in the same order. */
+/**
+ * What the thread is told, as many at a time as there are; it does one after the other, whatever becomes
+ * of those before, and answers all of them at once, in the same order.
+ */
 export type WriterOrder =
   | { readonly do: "open"; readonly url: string }
   | { readonly do: "execute"; readonly statement: InStatement }
@@ -37,6 +41,8 @@ const between = 50;
 export class Writer {
   readonly #pause: Pause;
   readonly #thread: Worker;
+  /** What was ordered in this turn of the event loop: a message costs more than most orders do. */
+  #orders: WriterOrder[] = [];
   /** Who waits for an answer, in the order of the answers. */
   readonly #waiting: PromiseWithResolvers<StatementResult | undefined>[] = [];
   #failure: DatabaseError | undefined;
@@ -45,10 +51,12 @@ export class Writer {
     this.#pause = pause;
     const program = new URL("./_writer_thread.ts", import.meta.url);
     this.#thread = new Worker(program, { type: "module", name: "database" });
-    this.#thread.onmessage = ({ data }: MessageEvent<WriterAnswer>) => {
-      const { resolve, reject } = this.#waiting.shift()!;
-      if (data.error === undefined) resolve(data.result);
-      else reject(errorOf(data.error));
+    this.#thread.onmessage = ({ data }: MessageEvent<readonly WriterAnswer[]>) => {
+      const waited = this.#waiting.splice(0, data.length);
+      data.forEach(({ error, result }, i) => {
+        if (error === undefined) waited[i]!.resolve(result);
+        else waited[i]!.reject(errorOf(error));
+      });
     };
     this.#thread.onerror = (event) => {
       event.preventDefault();
@@ -95,8 +103,14 @@ export class Writer {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const answer = Promise.withResolvers<StatementResult | undefined>();
     this.#waiting.push(answer);
-    this.#thread.postMessage(order);
+    if (this.#orders.push(order) === 1) setImmediate(() => this.#send());
     return answer.promise;
+  }
+
+  #send(): void {
+    const orders = this.#orders;
+    this.#orders = [];
+    if (this.#failure === undefined) this.#thread.postMessage(orders);
   }
 
   /** SQLite is never told to wait for the lock of another process: that would block the thread. */

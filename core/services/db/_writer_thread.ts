@@ -8,8 +8,8 @@ import { WriterConnection } from "./_writer_connection.ts";
 
 /** What of a thread's own scope is used here. */
 interface Thread {
-  onmessage: (event: MessageEvent<WriterOrder>) => void;
-  postMessage(answer: WriterAnswer): void;
+  onmessage: (event: MessageEvent<readonly WriterOrder[]>) => void;
+  postMessage(answers: readonly WriterAnswer[]): void;
 }
 
 const thread = self as unknown as Thread;
@@ -17,7 +17,11 @@ const connection = new WriterConnection();
 let last = Promise.resolve();
 
 thread.onmessage = ({ data }) => {
-  last = last.then(async () => thread.postMessage(await answerTo(data)));
+  last = last.then(async () => {
+    const answers: WriterAnswer[] = [];
+    for (const order of data) answers.push(await answerTo(order));
+    thread.postMessage(answers);
+  });
 };
 
 async function answerTo(order: WriterOrder): Promise<WriterAnswer> {
