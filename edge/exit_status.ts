@@ -35,6 +35,11 @@ const refused = new Set([
   "peer_revoked",
   "applicant_unknown",
   "applicant_unproven",
+  "peer_banned",
+  "ban_unknown",
+  "bans_full",
+  "key_unknown",
+  "key_ambiguous",
   "words_differ",
   "words_expired",
 ]);

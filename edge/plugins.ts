@@ -7,4 +7,5 @@ import type { Registry } from "../core/host/plugin.ts";
 export const registry: Registry = {
   "fog-aggregator": () => import("../plugins/fog-aggregator/mod.ts"),
   "cloud-summary": () => import("../plugins/cloud-summary/mod.ts"),
+  "mqtt-auth-gateway": () => import("../plugins/mqtt-auth-gateway/mod.ts"),
 };
