@@ -8,4 +8,5 @@ export const registry: Registry = {
   "fog-aggregator": () => import("../plugins/fog-aggregator/mod.ts"),
   "cloud-summary": () => import("../plugins/cloud-summary/mod.ts"),
   "share-gateway": () => import("../plugins/share-gateway/mod.ts"),
+  "mqtt-auth-gateway": () => import("../plugins/mqtt-auth-gateway/mod.ts"),
 };

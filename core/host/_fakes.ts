@@ -30,6 +30,8 @@ export interface Options {
   readonly site?: string;
   readonly folder: string;
   readonly ports?: { readonly http?: number; readonly admin?: number };
+  /** Whether strangers may apply: "closed" unless given. */
+  readonly join?: "open" | "closed";
 }
 
 /** Starts a site that plays all these roles. */
@@ -43,6 +45,7 @@ export async function fakeConfig(
   options: Options & { readonly keys?: Readonly<Record<string, string>> },
 ): Promise<SiteConfig> {
   const { site = "site-1", folder, ports: { http = 0, admin = 0 } = {}, keys = {} } = options;
+  const { join = "closed" } = options;
   const registry: Registry = Object.fromEntries(
     plugins.map((plugin) => [plugin.name, () => Promise.resolve({ default: plugin })]),
   );
@@ -52,6 +55,7 @@ export async function fakeConfig(
     http.listen = "127.0.0.1:${http}"
     admin.listen = "127.0.0.1:${admin}"
     mqtt.listen = "127.0.0.1:0"
+    peers.join = "${join}"
     ${plugins.map(({ name }) => `[plugins.${name}]\n${keys[name] ?? ""}`).join("\n")}`;
   return await parseConfig(text, { file: "site.toml", dir: folder, registry });
 }

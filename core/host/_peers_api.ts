@@ -1,23 +1,25 @@
 /**
- * People's decisions about peers, over HTTP: who is known, who waits, and approve, revoke, remove,
- * replace. Who may call them is the guard's business.
+ * People's decisions about peers, over HTTP: who is known, who waits, who is kept out, whether
+ * strangers may apply, and approve, revoke, remove, replace, ban, name. Who may call them is the
+ * guard's business.
  */
 import { type Context, Hono } from "hono";
 import { fromBase64url } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 import { type Access, actorOf, type Guarded } from "../services/access/mod.ts";
-import type { PeerRow, Recognition, Waiting } from "../services/peers/mod.ts";
-import { fingerprint } from "../trust/fingerprint.ts";
+import type { BanOptions, Recognition } from "../services/peers/mod.ts";
+import { isPrintable, longestJoin, longestName, longestReason } from "../services/peers/mod.ts";
 import { type Enrolment, enrolmentToJson } from "../wire/enrolment.ts";
-import { fingerprintText, isPeerKind, type PeerKind } from "../wire/peer.ts";
-import type { PeerStanding, PeerStatus } from "../wire/peer_status.ts";
-
+import { isPeerKind, type PeerKind } from "../wire/peer.ts";
+import type { PeerStatus } from "../wire/peer_status.ts";
 import { apiError } from "./_api_error.ts";
+import { joinStatus, peerStatuses } from "./_peer_statuses.ts";
 import type { SiteServices } from "./_services.ts";
 
-/** At most ten years, in milliseconds. */
-const longestCode = 3_652 * 86_400_000;
+/** Ten years, in milliseconds. */
+const longest = 3_652 * 86_400_000;
 const usualCode = 86_400_000;
+const usualJoin = 300_000;
 
 /**
  * Routes under `/peers`, and `POST /enrol`: viewers look, operators decide, admins make codes.
@@ -34,7 +36,22 @@ export function peersApi(services: SiteServices, require: Access["require"]): Ho
     return c.json(enrolmentToJson(enrolment), 201);
   });
 
-  app.get("/peers", require("viewer"), async (c) => c.json({ peers: await everybody(services) }));
+  app.get("/peers", require("viewer"), async (c) => {
+    const peers = await services.peers();
+    return c.json({ peers: await everybody(), join: joinStatus(peers.join()) });
+  });
+
+  app.post("/peers/join", require("operator"), async (c) => {
+    const { for_ms } = await bodyOf(c);
+    const peers = await services.peers();
+    const time = milliseconds(for_ms, { name: "for_ms", usual: usualJoin, most: longestJoin });
+    return c.json({ join: joinStatus(await peers.openJoin(time, actorOf(c))) });
+  });
+
+  app.delete("/peers/join", require("operator"), async (c) => {
+    const peers = await services.peers();
+    return c.json({ join: joinStatus(await peers.closeJoin(actorOf(c))) });
+  });
 
   app.get("/peers/:kind/:id", require("viewer"), async (c) => {
     const { kind, id } = nameOf(c);
@@ -59,7 +76,7 @@ export function peersApi(services: SiteServices, require: Access["require"]): Ho
       return c.json({ peers: await allOf(kind, id) });
     }
     const url = await services.urlFor(kind);
-    const options = { url, ttl: lifetimeOf(body.ttl) };
+    const options = { url, ttl: codeLifetime(body.ttl) };
     const enrolment = await peers.replaceByCode(kind, id, options, actorOf(c));
     return c.json(enrolmentToJson(enrolment), 201);
   });
@@ -67,6 +84,27 @@ export function peersApi(services: SiteServices, require: Access["require"]): Ho
   app.post("/peers/:kind/:id/revoke", require("operator"), async (c) => {
     const { kind, id } = nameOf(c);
     await (await services.peers()).revoke(kind, id, actorOf(c));
+    return c.json({ peers: await allOf(kind, id) });
+  });
+
+  app.post("/peers/:kind/:id/ban", require("operator"), async (c) => {
+    const { kind, id } = nameOf(c);
+    const options = banIn(await bodyOf(c));
+    await (await services.peers()).ban(kind, id, options, actorOf(c));
+    return c.json({ peers: await allOf(kind, id) });
+  });
+
+  app.post("/peers/:kind/:id/unban", require("operator"), async (c) => {
+    const { kind, id } = nameOf(c);
+    await (await services.peers()).unban(kind, id, actorOf(c));
+    return c.json({ peers: await allOf(kind, id) });
+  });
+
+  app.post("/peers/:kind/:id/name", require("operator"), async (c) => {
+    const { kind, id } = nameOf(c);
+    const { name } = await bodyOf(c);
+    const label = name === null ? null : line(name, { name: "name", most: longestName });
+    await (await services.peers()).rename(kind, id, label, actorOf(c));
     return c.json({ peers: await allOf(kind, id) });
   });
 
@@ -85,64 +123,18 @@ export function peersApi(services: SiteServices, require: Access["require"]): Ho
   ): Promise<Enrolment> {
     const peers = await services.peers();
     const url = await services.urlFor(kind);
-    const options = { url, ttl: lifetimeOf(ttl), ...(code !== undefined && { code }) };
+    const options = { url, ttl: codeLifetime(ttl), ...(code !== undefined && { code }) };
     return await peers.enrol(kind, id, options, actorOf(c));
   }
 
+  async function everybody(): Promise<PeerStatus[]> {
+    return await peerStatuses(await services.peers(), services.suite);
+  }
+
   async function allOf(kind: PeerKind, id: string): Promise<PeerStatus[]> {
-    const all = await everybody(services);
+    const all = await everybody();
     return all.filter((peer) => peer.kind === kind && peer.id === id);
   }
-}
-
-/** Who waits comes first. */
-async function everybody(services: SiteServices): Promise<PeerStatus[]> {
-  const peers = await services.peers();
-  const rows = await peers.list();
-  const approved = new Set(rows.flatMap((row) => row.state === "approved" ? [nameText(row)] : []));
-  const shown = (key: Uint8Array, curve: "X25519" | "Ed25519") =>
-    fingerprintText(fingerprint(services.suite, curve, key));
-  return [...peers.waiting().map(ofWaiting), ...rows.map(ofRow)];
-
-  function ofWaiting(one: Waiting): PeerStatus {
-    const isTaken = approved.has(nameText({ kind: one.kind, id: one.device }));
-    return {
-      ...{ kind: one.kind, id: one.device },
-      ...nobody,
-      state: one.proof === "none" ? "unproven" : isTaken ? "conflict" : "pending",
-      fingerprint: shown(one.key, "X25519"),
-      words: one.words,
-      proof: one.proof,
-      first_seen: instant(one.firstSeen),
-      last_seen: instant(one.lastSeen),
-    };
-  }
-
-  function ofRow(row: PeerRow): PeerStatus {
-    const { kind, id, state, noiseKey, signKey } = row;
-    return {
-      ...{ kind, id, ...nobody, state },
-      fingerprint: noiseKey === null ? null : shown(noiseKey, "X25519"),
-      statement_fingerprint: signKey === null ? null : shown(signKey, "Ed25519"),
-      enrolled: instant(row.enrolledAt),
-      bound: row.boundAt === null ? null : instant(row.boundAt),
-      code_expires: state === "enrolled" ? instant(row.codeExpires) : null,
-    };
-  }
-}
-
-const nobody = {
-  state: "enrolled" as PeerStanding,
-  ...{ fingerprint: null, statement_fingerprint: null, words: null, proof: null },
-  ...{ first_seen: null, last_seen: null, enrolled: null, bound: null, code_expires: null },
-};
-
-function nameText({ kind, id }: { kind: PeerKind; id: string }): string {
-  return `${kind}/${id}`;
-}
-
-function instant(t: number): string {
-  return new Date(t).toISOString();
 }
 
 function nameOf(c: Context): { kind: PeerKind; id: string } {
@@ -177,11 +169,37 @@ function codeOf(value: unknown): Uint8Array {
   throw badRequest("a code of 16 bytes in base64url");
 }
 
-function lifetimeOf(value: unknown = usualCode): number {
-  if (Number.isInteger(value) && value as number > 0 && value as number <= longestCode) {
-    return value as number;
+function banIn({ key, for_ms, reason = "" }: Readonly<Record<string, unknown>>): BanOptions {
+  const isFingerprint = typeof key === "string" && key.length <= 100;
+  if (key !== undefined && typeof key !== "boolean" && !isFingerprint) {
+    throw badRequest("key: true, or the fingerprint of the key");
   }
-  throw badRequest("ttl in whole milliseconds");
+  return {
+    reason: line(reason, { name: "reason", most: longestReason }),
+    ...(key === true && { key }),
+    ...(isFingerprint && { key: { fingerprint: key } }),
+    ...(for_ms !== undefined && { lasts: milliseconds(for_ms, { name: "for_ms", most: longest }) }),
+  };
+}
+
+function line(value: unknown, { name, most }: { name: string; most: number }): string {
+  if (typeof value === "string" && isPrintable(value, most)) return value;
+  throw badRequest(`${name}: one line of at most ${most} characters that can be seen`);
+}
+
+function codeLifetime(value: unknown): number {
+  return milliseconds(value, { name: "ttl", usual: usualCode, most: longest });
+}
+
+function milliseconds(
+  value: unknown,
+  { name, usual, most }: { name: string; usual?: number; most: number },
+): number {
+  const number = value === undefined ? usual : value;
+  if (Number.isInteger(number) && number as number > 0 && number as number <= most) {
+    return number as number;
+  }
+  throw badRequest(`${name} in whole milliseconds, at most ${most}`);
 }
 
 function badRequest(expected: string): CodedError {

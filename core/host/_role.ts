@@ -7,6 +7,7 @@ import type { RoleRouter } from "../services/http/mod.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import { pause } from "../services/pause.ts";
 import { secretsOf } from "../services/secrets.ts";
+import { scopedPeers } from "../services/peers/mod.ts";
 import { openRunOnce, sessionsOf } from "../services/sessions/mod.ts";
 import { messageOf } from "../base/errors.ts";
 import type { EnabledRole } from "./config/mod.ts";
@@ -126,6 +127,9 @@ async function hostFor(
   }
   if (needs.has("mqtt")) {
     open.mqtt = endingWith(defer, (await services.mqtt()).client);
+  }
+  if (needs.has("peers")) {
+    open.peers = scopedPeers(await services.peers(), { role: name, defer });
   }
   if (needs.has("sessions")) {
     open.sessions = sessionsOf({

@@ -27,7 +27,8 @@ import { type Identity, openIdentity } from "../services/identity.ts";
 import { type Log, logOf } from "../services/logging.ts";
 import { MetricsRegistry } from "../services/metrics.ts";
 import { type MqttService, openMqtt } from "../services/mqtt/mod.ts";
-import { openPeers, peerMigrations, type Peers, sealedPsk } from "../services/peers/mod.ts";
+import { openPeers, peerBanMigrations, type Peers } from "../services/peers/mod.ts";
+import { peerTableMigrations, sealedPsk } from "../services/peers/mod.ts";
 import { runOnceMigrations } from "../services/sessions/mod.ts";
 import { type Sealer, sealerOf } from "../services/sealing.ts";
 import { sealedSecret, secretMigrations } from "../services/secrets.ts";
@@ -40,11 +41,12 @@ import { databasePath } from "./data_dir.ts";
 /** In the order in which they came to be. */
 const coreMigrations = [
   ...auditMigrations,
-  ...peerMigrations,
+  ...peerTableMigrations,
   ...runOnceMigrations,
   ...tokenMigrations,
   ...tlogMigrations,
   ...secretMigrations,
+  ...peerBanMigrations,
 ];
 
 export class SiteServices implements AsyncDisposable {
@@ -141,6 +143,7 @@ export class SiteServices implements AsyncDisposable {
         bus: this.bus.scoped("core"),
         clock: this.clock,
         log: this.log("peers"),
+        join: this.config.peers.join,
       }))();
   }
 
@@ -174,11 +177,15 @@ export class SiteServices implements AsyncDisposable {
 
   mqtt(): Promise<MqttService> {
     return this.#mqtt ??= (async () => {
-      const { listen, users_file, max_clients, max_clients_per_address } = this.config.mqtt;
+      const { url, listen, users_file, max_clients, max_clients_per_address } = this.config.mqtt;
+      // who is banned is known before anybody may log in
+      const peers = url === "embedded" ? await this.peers() : undefined;
+      const allows = await peers?.allowing();
       const mqtt = await openMqtt({
         ...brokerAccess(this.config.mqtt),
         listen,
         ...(users_file !== undefined && { usersFile: users_file }),
+        ...(allows !== undefined && { allows }),
         limits: { clients: max_clients, clientsPerAddress: max_clients_per_address },
         metrics: this.metrics.scoped("host"),
         clientId: `edgeward-${this.site}`,
@@ -188,6 +195,9 @@ export class SiteServices implements AsyncDisposable {
       });
       this.#open.use(mqtt);
       this.#broker = mqtt.broker;
+      peers?.watch((_kind, id) => {
+        if (!allows!(id)) mqtt.broker!.disconnect(id);
+      });
       return mqtt;
     })();
   }

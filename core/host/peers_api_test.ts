@@ -4,74 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { fromBase64url, toBase64url } from "../base/bytes.ts";
-import { type Enrolment, enrolmentFromJson } from "../wire/enrolment.ts";
 import type { PeerStatus } from "../wire/peer_status.ts";
-import { ask, fake, fakeConfig, socketIn, temporaryFolder } from "./_fakes.ts";
-import { type Site, startSite } from "./site.ts";
+import { ask } from "./_fakes.ts";
+import { absent, at, began, names, openSite } from "./_peers_site.ts";
 import { Stranger } from "./_stranger.ts";
 
 const day = 86_400_000;
-const began = Date.parse("2026-07-31T12:00:00Z");
-
-interface TestSite extends AsyncDisposable {
-  readonly site: Site;
-  readonly time: { now: number };
-  /** What a route answers; a string is a body as it stands. */
-  ask(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }>;
-  /** The peers that a route gives; fails unless the status is 200. */
-  peers(method: string, path: string, body?: unknown): Promise<PeerStatus[]>;
-  /** The enrolment that a route gives; fails unless the status is 201. */
-  enrolment(path: string, body?: unknown): Promise<Enrolment>;
-  /** The status and code of a refusal. */
-  refusal(method: string, path: string, body?: unknown): Promise<string>;
-}
-
-/** A site that answers meters over HTTP. */
-async function openSite(): Promise<TestSite> {
-  await using stack = new AsyncDisposableStack();
-  const folder = stack.use(await temporaryFolder()).path;
-  const meters = fake("meters", async ({ sessions }) => {
-    await sessions.serve("meter", (call) => Promise.resolve(call));
-  }, { needs: ["http", "sessions"], claims: ["/fog-aggregator/session"] });
-  const config = await fakeConfig([meters], { folder });
-  const time = { now: began };
-  const site = stack.use(await startSite(config, { version: "0", clock: () => time.now }));
-  const socket = socketIn(folder);
-  const kept = stack.move();
-  const request = (method: string, path: string, body?: unknown) =>
-    ask(socket, path, {
-      method,
-      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-  return {
-    ...{ site, time, ask: request },
-    async peers(method, path, body) {
-      const { status, text } = await request(method, path, body);
-      assert.equal(status, 200, text);
-      return JSON.parse(text).peers;
-    },
-    async enrolment(path, body) {
-      const { status, text } = await request("POST", path, body);
-      assert.equal(status, 201, text);
-      return enrolmentFromJson(text);
-    },
-    async refusal(method, path, body) {
-      const { status, text } = await request(method, path, body);
-      const problem = JSON.parse(text);
-      assert.deepEqual([problem.status, typeof problem.detail], [status, "string"], text);
-      return `${status} ${problem.code}`;
-    },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-const absent = {
-  ...{ fingerprint: null, statement_fingerprint: null, words: null, proof: null },
-  ...{ first_seen: null, last_seen: null, enrolled: null, bound: null, code_expires: null },
-};
-const at = (t: number) => new Date(t).toISOString();
-const names = (peers: readonly PeerStatus[]) =>
-  peers.map(({ kind, id, state }) => `${kind}/${id} ${state}`);
 const routes = [["approve", "POST"], ["replace", "POST"], ["revoke", "POST"]] as const;
 const pathOf = (route: string, name: string) =>
   route === "" ? `/peers/${name}` : `/peers/${name}/${route}`;

@@ -24,6 +24,7 @@ import type { Log } from "../services/logging.ts";
 import type { Metrics } from "../services/metrics.ts";
 import type { MqttClient } from "../services/mqtt/mod.ts";
 import type { Secrets } from "../services/secrets.ts";
+import type { RolePeers } from "../services/peers/mod.ts";
 import type { Sessions } from "../services/sessions/mod.ts";
 import type { Verification } from "../services/verification.ts";
 import type { PeerKind } from "../wire/peer.ts";
@@ -38,6 +39,12 @@ export interface Services {
   mqtt: MqttClient;
   /** Authenticated, encrypted calls from and to peers, over HTTP and MQTT. */
   sessions: Sessions;
+  /**
+   * Everyone the site talks to, and what people decide about them. Whoever makes a change for a person
+   * names that person as its actor; without one the audit has it as the role's own. What `watch`
+   * registers ends with the role.
+   */
+  peers: RolePeers;
 }
 
 /** What every role gets. */

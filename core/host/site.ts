@@ -40,7 +40,7 @@ export interface Reload extends RoleChanges {
 }
 
 /** Sections that are read once, when the site starts. */
-const fixed = ["site", "data_dir", "http", "admin", "mqtt", "db", "log"] as const;
+const fixed = ["site", "data_dir", "http", "admin", "mqtt", "peers", "db", "log"] as const;
 /** Keys in them that whoever writes the log lines goes by. */
 const elsewhere = ["log.level"];
 

@@ -22,10 +22,15 @@ export function buckets({ perSecond, burst }: Rate, options: { most: number }): 
   const fullAt = new Map<string, number>();
   return {
     take(client, now) {
-      const next = Math.max(fullAt.get(client) ?? now, now) + interval;
+      // a clock that was set back leaves nobody waiting for longer than its burst takes
+      const since = Math.min(fullAt.get(client) ?? now, now + burst * interval);
+      const next = Math.max(since, now) + interval;
       const wait = next - now - burst * interval;
       // what is left over from a division is no reason to wait
-      if (wait > 1e-6) return wait;
+      if (wait > 1e-6) {
+        fullAt.set(client, since);
+        return wait;
+      }
       fullAt.delete(client);
       fullAt.set(client, next);
       if (fullAt.size > options.most) fullAt.delete(fullAt.keys().next().value!);
@@ -35,4 +40,13 @@ export function buckets({ perSecond, burst }: Rate, options: { most: number }): 
       return fullAt.size;
     },
   };
+}
+
+/** Whether one more may pass, by name. */
+export function rateLimit(
+  rate: Rate,
+  options: { most: number },
+): (name: string, now: number) => boolean {
+  const kept = buckets(rate, options);
+  return (name, now) => kept.take(name, now) === 0;
 }

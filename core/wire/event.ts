@@ -13,6 +13,8 @@ export const eventTypes = [
   "device.conflict",
   "device.banned",
   "device.replaced",
+  "device.telemetry",
+  "device.event",
   "unlock.pending",
   "unlock.released",
   "unlock.denied",

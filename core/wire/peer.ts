@@ -1,5 +1,6 @@
 /** Kinds of peers, and which kind speaks for which purpose where. */
 import { toHex } from "../base/bytes.ts";
+import { type Id, isId } from "../base/id.ts";
 import type { Purpose } from "../trust/session/hello.ts";
 
 export const peerKinds = ["device", "meter", "fog", "gateway", "witness", "keychain"] as const;
@@ -31,13 +32,46 @@ export const responders: Readonly<Record<Purpose, string>> = {
   witness: "witness",
 };
 
-/** The MQTT topics of one device's session (protocols.md §1). */
-export function sessionTopics(purpose: Purpose, device: string) {
+/** Where frames of one device travel over MQTT. */
+export interface SessionTopics {
+  /** Handshakes of the device. */
+  readonly connect: string;
+  /** Its data frames. */
+  readonly up: string;
+  /** Everything that the site sends. */
+  readonly down: string;
+}
+
+/**
+ * The MQTT topics of a device's sessions; those of every device, as filters, for the device "+"
+ * (protocols.md §1). Devices that speak `rpc` share one topic upwards (§4): the session in a frame
+ * tells whose it is.
+ */
+export function sessionTopics(purpose: Purpose, device: string): SessionTopics {
+  if (purpose === "rpc") {
+    return {
+      connect: `jrpc/v2/connect/${device}`,
+      up: rpcTopic,
+      down: `jrpc/devices/${device}/rx`,
+    };
+  }
   return {
     connect: `edgeward/${purpose}/connect/${device}`,
     up: `edgeward/${purpose}/up/${device}`,
     down: `edgeward/${purpose}/down/${device}`,
   };
+}
+
+const rpcTopic = "jrpc/gateway/rx";
+
+/**
+ * The device that a topic names, of those that a site listens to for a purpose: null on the topic that
+ * all devices share, undefined when what it names is no device.
+ */
+export function deviceOf(purpose: Purpose, topic: string): Id | null | undefined {
+  if (purpose === "rpc" && topic === rpcTopic) return null;
+  const device = topic.slice(topic.lastIndexOf("/") + 1);
+  return isId(device) ? device : undefined;
 }
 
 /** A fingerprint as people see it: its first 12 bytes as hexadecimal digits in groups of four. */

@@ -1,14 +1,17 @@
 /**
  * `edgeward peers …`: who may talk to the running site, who waits to be let in, and what a person decides
- * about them. Whoever waits is recognised by what the device itself shows, never by its name.
+ * about them. Whoever waits is recognised by what the device itself shows, never by its name. When they
+ * may come is in `../peers/join.ts`, who is kept out for a time in `../peers/bans.ts`.
  */
 import { type Command, Option } from "commander";
 import { CodedError } from "../../core/base/errors.ts";
 import { type PeerKind, peerKinds } from "../../core/wire/peer.ts";
 import type { PeerStanding } from "../../core/wire/peer_status.ts";
 import { configOption, ttlOption } from "../options.ts";
+import { banCommands } from "../peers/bans.ts";
 import { type Evidence, type PeersClient, peersClient } from "../peers/client.ts";
 import { commandFor, peerFacts, standings } from "../peers/facts.ts";
+import { joinCommands, joinText } from "../peers/join.ts";
 import { nameText, type PeerName } from "../peers/name.ts";
 import { peerTable } from "../peers/table.ts";
 import { type EnrolmentOptions, enrolmentOptions, printEnrolment } from "../print_enrolment.ts";
@@ -32,7 +35,12 @@ interface RecognitionOptions {
 }
 
 const examples = `
-ID is meter/m-1, or m-1 where no other kind of peer has that id.`;
+ID is meter/m-1, or m-1 where no other kind of peer has that id.
+
+A device without a code comes in like this:
+  edgeward peers open                              it may apply for five minutes: switch it on
+  edgeward peers list                              it waits, and shows six words or a fingerprint
+  edgeward peers approve ID --words "WORDS"        as they are on the device itself`;
 
 export function configure(command: Command): void {
   command.description("Decide who may talk to the site that runs on this machine.")
@@ -72,6 +80,12 @@ export function configure(command: Command): void {
   )
     .argument("<id>");
   enrolmentOptions(recognitionOptions(replacing)).action(replace);
+  add("name", "Say what people call a peer. It stays when the hardware is replaced.")
+    .argument("<id>").argument("<name>", 'at most 64 characters; "" takes the name away')
+    .option("--json", jsonLines)
+    .action(rename);
+  banCommands(add);
+  joinCommands(add);
 }
 
 function recognitionOptions(command: Command): Command {
@@ -83,11 +97,12 @@ function recognitionOptions(command: Command): Command {
 }
 
 async function list({ config, json, state, kind }: ListOptions): Promise<void> {
-  const everybody = await (await peersClient(config)).list();
+  const { peers: everybody, join } = await (await peersClient(config)).overview();
   const peers = everybody.filter((peer) =>
     (state ?? peer.state) === peer.state && (kind ?? peer.kind) === peer.kind
   );
   if (json) return peers.forEach(printJson);
+  const mayApply = joinText(join, Date.now());
   if (peers.length > 0) {
     for (const line of peerTable(peers, Date.now())) printLine(line);
     const [first] = peers.filter(({ proof }) => proof !== null);
@@ -97,7 +112,9 @@ async function list({ config, json, state, kind }: ListOptions): Promise<void> {
   } else {
     warnLine("nobody is known here yet, and nobody waits");
     warnLine("hint: `edgeward admin enrol KIND ID` makes a code with which a peer joins");
+    if (mayApply === null) warnLine("hint: `edgeward peers open` lets devices without one apply");
   }
+  if (mayApply !== null) warnLine(mayApply);
 }
 
 async function show(text: string, { config, json }: CommonOptions): Promise<void> {
@@ -169,6 +186,14 @@ async function replace(
   const peers = await site.replace(name, evidence);
   if (options.json) return peers.forEach(printJson);
   printLine(`${nameText(name)} has gone to the hardware that you recognised; ${refused}`);
+}
+
+async function rename(text: string, to: string, { config, json }: CommonOptions): Promise<void> {
+  const site = await peersClient(config);
+  const name = await site.name(text);
+  const peers = await site.rename(name, to === "" ? null : to);
+  if (json) return peers.forEach(printJson);
+  printLine(`${nameText(name)} ${to === "" ? "has no name any more" : `is called ${to}`}`);
 }
 
 /** @throws CodedError "usage" when the code is none */

@@ -3,7 +3,7 @@
  * is worth: a person decides on it. Nothing here can be copied as the proof that it should be compared
  * with, so a command to approve has a gap where the device's own words belong.
  */
-import type { PeerStanding, PeerStatus } from "../../core/wire/peer_status.ts";
+import type { BanStatus, PeerStanding, PeerStatus } from "../../core/wire/peer_status.ts";
 import { nameText } from "./name.ts";
 import { instantText } from "./when.ts";
 
@@ -15,6 +15,7 @@ export const standings = {
   pending: "waits for approval",
   conflict: "waits, and its name belongs to another key",
   unproven: "waits, and nothing shows that the key is its own",
+  banned: "is refused for a time",
 } as const satisfies Record<PeerStanding, string>;
 
 const proofs = {
@@ -28,6 +29,7 @@ export function peerFacts(peer: PeerStatus, now: number): string[] {
   const instant = (value: string | null) => value === null ? null : instantText(value, now);
   const facts: [string, string | null][] = [
     ["peer", nameText(peer)],
+    ["name", peer.name],
     ["state", `${peer.state}: ${standings[peer.state]}`],
     ["words", peer.words],
     ["fingerprint", peer.fingerprint],
@@ -38,9 +40,23 @@ export function peerFacts(peer: PeerStatus, now: number): string[] {
     ["enrolled", instant(peer.enrolled)],
     ["joined", instant(peer.bound)],
     ["code works", peer.code_expires && `until ${instant(peer.code_expires)}`],
-    ["to let it in", peer.proof && commandFor(peer)],
+    ["banned", peer.ban && banText(peer.ban, now)],
+    ["because", peer.ban && peer.ban.reason],
+    ["afterwards", peer.ban && peer.ban.before],
+    ["to let it in", waysIn(peer)],
   ];
   return facts.flatMap(([name, fact]) => fact === null ? [] : [`${name.padEnd(12)} ${fact}`]);
+}
+
+function waysIn(peer: PeerStatus): string | null {
+  if (peer.ban !== null) return `edgeward peers unban ${nameText(peer)}`;
+  return peer.proof && commandFor(peer);
+}
+
+function banText({ by, actor, since, until }: BanStatus, now: number): string {
+  const what = by === "name" ? "the name" : "the key, under whatever name";
+  const end = until === null ? "until somebody lifts it" : `until ${instantText(until, now)}`;
+  return `${what}, ${end}; by ${actor}, ${instantText(since, now)}`;
 }
 
 /** How to let somebody in who waits. */

@@ -1,7 +1,8 @@
 /** Peers as people see them: in a table, and one by one. */
 import assert from "node:assert/strict";
-import type { PeerStatus } from "../../core/wire/peer_status.ts";
+import type { BanStatus, PeerStatus } from "../../core/wire/peer_status.ts";
 import { commandFor, peerFacts } from "./facts.ts";
+import { joinText } from "./join.ts";
 import { peerTable } from "./table.ts";
 
 const now = Date.parse("2026-07-31T12:00:00Z");
@@ -9,7 +10,11 @@ const before = (ms: number) => new Date(now - ms).toISOString();
 const nobody: Omit<PeerStatus, "state"> = {
   ...{ kind: "meter", id: "m-1", fingerprint: null, statement_fingerprint: null, words: null },
   ...{ proof: null, first_seen: null, last_seen: null, enrolled: null, bound: null },
-  code_expires: null,
+  ...{ code_expires: null, name: null, ban: null },
+};
+const ban: BanStatus = {
+  ...{ by: "name", reason: "sends nonsense", actor: "token:7f", since: before(60_000) },
+  ...{ until: before(-3_540_000), before: "approved" },
 };
 const waiting: Omit<PeerStatus, "state"> = {
   ...nobody,
@@ -38,6 +43,54 @@ Deno.test("peerTable() aligns who waits, who is known and who is gone", () => {
     "meter/m-4       approved  a                                        joined 2 d ago",
     "meter/m-5       revoked   -",
   ]);
+});
+
+Deno.test("peerTable() has names where anybody has one, and for how long somebody is banned", () => {
+  const rows = peerTable([
+    { ...nobody, state: "approved", bound: before(60_000), name: "Pump 7" },
+    { ...nobody, id: "m-2", state: "banned", fingerprint: "a", ban },
+    { ...nobody, id: "m-3", state: "banned", ban: { ...ban, until: null } },
+  ], now);
+  assert.deepEqual(rows, [
+    "PEER       STATE     SHOWS                    NAME",
+    "meter/m-1  approved  -      joined 1 min ago  Pump 7",
+    "meter/m-2  banned    a      for 59 min",
+    "meter/m-3  banned    -      until unbanned",
+  ]);
+});
+
+Deno.test("joinText() says until when strangers may apply", () => {
+  assert.equal(joinText({ open: false, until: null }, now), null);
+  const may = "devices without a code may apply";
+  assert.equal(joinText({ open: true, until: null }, now), may);
+  assert.equal(
+    joinText({ open: true, until: before(-299_000) }, now),
+    `${may} until 2026-07-31 12:04:59 UTC, in 4 min`,
+  );
+});
+
+Deno.test("peerFacts() tells why somebody is banned, until when, and what it is afterwards", () => {
+  const facts = peerFacts({ ...nobody, state: "banned", name: "Pump 7", ban }, now);
+  assert.deepEqual(facts, [
+    "peer         meter/m-1",
+    "name         Pump 7",
+    "state        banned: is refused for a time",
+    "banned       the name, until 2026-07-31 12:59:00 UTC, in 59 min; " +
+    "by token:7f, 2026-07-31 11:59:00 UTC, 1 min ago",
+    "because      sends nonsense",
+    "afterwards   approved",
+    "to let it in edgeward peers unban meter/m-1",
+  ]);
+  const byKey = peerFacts(
+    {
+      ...nobody,
+      state: "banned",
+      ban: { ...ban, by: "key", reason: null, until: null, before: null },
+    },
+    now,
+  );
+  assert.match(byKey[2]!, /^banned {7}the key, under whatever name, until somebody lifts it; by/);
+  assert.equal(byKey.length, 4);
 });
 
 Deno.test("peerFacts() tells all that is known, a line a fact", () => {

@@ -26,7 +26,7 @@ export interface Gateway {
 
 /** Serves `unlock` sessions, and faces where they are on. @throws Unavailable, CodedError */
 export async function openGateway(
-  host: Host & Services,
+  host: Host & Pick<Services, "db" | "http" | "mqtt" | "sessions">,
   config: Config,
   { group, lock }: { group: Group; lock: Wrapper },
 ): Promise<Gateway> {

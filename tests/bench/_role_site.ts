@@ -76,7 +76,7 @@ export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Prom
       const responder = new Responder(door);
       responders.set(purpose, responder);
       stack.defer(() => responder.close());
-      return Promise.resolve();
+      return Promise.resolve({ call: unreachable, isOpen: () => false });
     },
     once: () => unreachable(),
     standing: () => unreachable(),
@@ -103,6 +103,7 @@ export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Prom
     http: { mount: (own) => void routes.route("/", own), claim: () => {} },
     db,
     mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
+    peers,
     sessions,
   };
   await plugin.start(host, plugin.config.parse(table));

@@ -12,6 +12,13 @@ export function startFogProcess(folder: string): Promise<SiteProcess> {
   return SiteProcess.start(join(folder, "fog"), "fog-1", "[plugins.fog-aggregator]");
 }
 
+/** A fog to which strangers may come for an hour. */
+export async function startOpenFog(folder: string): Promise<SiteProcess> {
+  const site = await startFogProcess(folder);
+  await askSite(site.dataDir, "/peers/join", { method: "POST", body: { for_ms: 3_600_000 } });
+  return site;
+}
+
 /** Decides about a peer, and expects it to work; gives what the command printed. */
 export async function decide(site: SiteProcess, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await site.operate(["peers", ...args]);

@@ -14,7 +14,10 @@ Deno.test("edgeward completions bash teaches bash commands, flags, choices and f
   await Deno.writeTextFile(join(folder.path, "site 1.toml"), "");
   const cases: [string[], string[]][] = [
     [["do"], ["doctor"]],
-    [["peers", ""], ["list", "show", "approve", "revoke", "remove", "replace", "help"]],
+    [["peers", ""], [
+      ...["list", "show", "approve", "revoke", "remove", "replace", "name", "ban", "unban"],
+      ...["open", "close", "help"],
+    ]],
     [["admin", "token", ""], ["add", "list", "revoke", "help"]],
     [["admin", "token", "add", "--r"], ["--role"]],
     [["admin", "token", "add", "--role", ""], ["viewer", "operator", "admin"]],

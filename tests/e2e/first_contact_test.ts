@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { parseId } from "../../core/base/id.ts";
 import { doors, httpDoor } from "./_doors.ts";
 import { openMiddle } from "./_middle.ts";
-import { callOf, decide, measures, startFogProcess } from "./_person.ts";
+import { callOf, decide, measures, startOpenFog } from "./_person.ts";
 import { Stranger } from "./_stranger.ts";
 import { temporaryFolder } from "./program.ts";
 import type { SiteProcess } from "./site_process.ts";
@@ -14,7 +14,7 @@ import type { SiteProcess } from "./site_process.ts";
 for (const [name, openDoor] of doors) {
   Deno.test(`a device without a code gets in by the words that it shows, over ${name}`, async () => {
     await using folder = await temporaryFolder();
-    await using site = await startFogProcess(folder.path);
+    await using site = await startOpenFog(folder.path);
     const id = parseId("m-1");
     await using door = await openDoor(site, "meter", { id, url: site.broker });
     const device = new Stranger(id, door);
@@ -28,7 +28,7 @@ for (const [name, openDoor] of doors) {
     assert.deepEqual(waiting, {
       ...{ kind: "meter", id, state: "pending", proof: "key", words },
       ...{ fingerprint: device.fingerprint, statement_fingerprint: null },
-      ...{ enrolled: null, bound: null, code_expires: null },
+      ...{ enrolled: null, bound: null, code_expires: null, name: null, ban: null },
     });
     assert.equal(session.joined(await door.exchange(session.enrol())), "pending");
     assert.equal(session.answer(await door.exchange(callOf(device, session, 1))), "pending");
@@ -60,7 +60,7 @@ for (const [name, openDoor] of doors) {
 
 Deno.test("a machine in the middle of a first contact cannot make the words the same", async () => {
   await using folder = await temporaryFolder();
-  await using site = await startFogProcess(folder.path);
+  await using site = await startOpenFog(folder.path);
   const id = parseId("m-1");
   await using middle = openMiddle(site);
   await using door = await httpDoor(middle, "meter", { id, url: middle.url });
@@ -90,7 +90,7 @@ Deno.test("a machine in the middle of a first contact cannot make the words the 
 
 Deno.test("edgeward peers approve lets in by fingerprint who knows the site's key", async () => {
   await using folder = await temporaryFolder();
-  await using site = await startFogProcess(folder.path);
+  await using site = await startOpenFog(folder.path);
   const known = await site.enrol("other");
   for (const [i, [, openDoor]] of doors.entries()) {
     const name = parseId(`m-${i}`);

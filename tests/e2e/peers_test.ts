@@ -1,13 +1,15 @@
 /**
  * What a person decides about peers at the command line, and what it means at once for the devices:
- * revoked, forgotten, replaced, or known by nothing but a claim.
+ * revoked, banned, forgotten, replaced, or known by nothing but a claim.
  */
 import assert from "node:assert/strict";
 import { toBase64url } from "../../core/base/bytes.ts";
 import { parseId } from "../../core/base/id.ts";
 import { decodeFrame, FrameType } from "../../core/trust/session/frame.ts";
+import { connectMqtt } from "../../core/services/mqtt/mod.ts";
 import { enrolmentFromJson } from "../../core/wire/enrolment.ts";
-import { doors, httpDoor } from "./_doors.ts";
+import type { BanStatus } from "../../core/wire/peer_status.ts";
+import { type Door, doors, httpDoor } from "./_doors.ts";
 import {
   callOf,
   decide,
@@ -15,6 +17,7 @@ import {
   measures,
   refusedDecision,
   startFogProcess,
+  startOpenFog,
   statesOf,
 } from "./_person.ts";
 import { type RawSession, suite } from "./_raw_peer.ts";
@@ -26,7 +29,7 @@ const id = parseId("m-1");
 for (const [name, openDoor] of doors) {
   Deno.test(`edgeward peers revoke refuses the next frame and all that follow, over ${name}`, async () => {
     await using folder = await temporaryFolder();
-    await using site = await startFogProcess(folder.path);
+    await using site = await startOpenFog(folder.path);
     await using door = await openDoor(site, "meter", { id, url: site.broker });
     const known = await site.enrol("other");
     const device = new Stranger(id, door);
@@ -48,9 +51,53 @@ for (const [name, openDoor] of doors) {
     await assert.rejects(site.enrol(id), { code: "peer_exists" });
   });
 
-  Deno.test(`edgeward peers remove frees a name, and who had it may apply again, over ${name}`, async () => {
+  Deno.test(`edgeward peers ban keeps a device out through a crash, and unban lets it in, over ${name}`, async () => {
     await using folder = await temporaryFolder();
     await using site = await startFogProcess(folder.path);
+    const enrolment = await site.enrol(id);
+    let device: Stranger;
+    {
+      await using door = await openDoor(site, "meter", { id, url: site.broker });
+      device = new Stranger(id, door);
+      const { message1, finish } = device.knowing(enrolment, enrolment.code).begin();
+      const session = finish(await door.exchange(message1));
+      assert.equal(session.joined(await door.exchange(session.enrol())), "fog-1");
+      await measures(device, session, 1);
+      const how = ["--for", "1h", "--reason", "sends nonsense"];
+      const said = await decide(site, "ban", id, ...how, ...(name === "HTTP" ? ["--key"] : []));
+      assert.match(said, /^(the key of )?meter\/m-1 is banned until .*, in 59 min: /);
+      await site.kill();
+    }
+    await site.start();
+    const knock = (door: Door) => {
+      const { message1, finish } = device.knowing(enrolment, enrolment.code).begin();
+      return { message1, join: async () => finish(await door.exchange(message1)) };
+    };
+    if (name === "HTTP") {
+      await using door = await openDoor(site, "meter", { id, url: site.broker });
+      await door.refused(knock(door).message1);
+    } else {
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      await using mqtt = await connectMqtt({ url: site.broker, clientId: id, log });
+      assert.equal(mqtt.connected, false, "the broker does not even let it connect");
+    }
+    const [banned] = await site.peers();
+    const { until, reason, before } = banned!.ban as BanStatus;
+    assert.deepEqual([banned!.state, reason, before], ["banned", "sends nonsense", "approved"]);
+    assert.ok(Math.abs(Date.parse(until!) - Date.now() - 3_600_000) < 120_000);
+    assert.match(await decide(site, "show", id), /^because +sends nonsense$/m);
+
+    assert.equal(await decide(site, "unban", id), "meter/m-1 is no longer banned: approved\n");
+    await using door = await openDoor(site, "meter", { id, url: site.broker });
+    device = Object.assign(new Stranger(id, door), { noise: device.noise, signer: device.signer });
+    const session = await knock(door).join();
+    await measures(device, session, 2);
+    assert.deepEqual(await statesOf(site, id), ["approved"]);
+  });
+
+  Deno.test(`edgeward peers remove frees a name, and who had it may apply again, over ${name}`, async () => {
+    await using folder = await temporaryFolder();
+    await using site = await startOpenFog(folder.path);
     await using door = await openDoor(site, "meter", { id, url: site.broker });
     const device = new Stranger(id, door);
     const session = await letIn(site, device);
@@ -73,7 +120,7 @@ for (const [name, openDoor] of doors) {
 
   Deno.test(`edgeward peers replace gives a name to other hardware, over ${name}`, async () => {
     await using folder = await temporaryFolder();
-    await using site = await startFogProcess(folder.path);
+    await using site = await startOpenFog(folder.path);
     await using door = await openDoor(site, "meter", { id, url: site.broker });
     const known = await site.enrol("other");
     const old = new Stranger(id, door);
@@ -112,7 +159,7 @@ for (const [name, openDoor] of doors) {
 
   Deno.test(`a device whose key nothing proves gets in by its code alone, over ${name}`, async () => {
     await using folder = await temporaryFolder();
-    await using site = await startFogProcess(folder.path);
+    await using site = await startOpenFog(folder.path);
     await using door = await openDoor(site, "meter", { id, url: site.broker });
     const known = await site.enrol("other");
     const born = suite.randomBytes(16);
@@ -143,7 +190,7 @@ for (const [name, openDoor] of doors) {
 
 Deno.test("a crowd of applicants crowds out neither the list nor a real device", async () => {
   await using folder = await temporaryFolder();
-  await using site = await startFogProcess(folder.path);
+  await using site = await startOpenFog(folder.path);
   await using door = await httpDoor(site, "meter", { id, url: site.url });
   const known = await site.enrol("m-2");
   const device = new Stranger(id, door);
@@ -172,7 +219,7 @@ Deno.test("a crowd of applicants crowds out neither the list nor a real device",
 
 Deno.test("edgeward peers shows who is known and who waits, to people", async () => {
   await using folder = await temporaryFolder();
-  await using site = await startFogProcess(folder.path);
+  await using site = await startOpenFog(folder.path);
   const nobody = await site.operate(["peers", "list"]);
   assert.deepEqual([nobody.code, nobody.stdout], [0, ""]);
   assert.match(nobody.stderr, /edgeward admin enrol KIND ID/);
@@ -209,6 +256,49 @@ Deno.test("edgeward peers shows who is known and who waits, to people", async ()
   const ambiguous = await site.operate(["peers", "revoke", "m-2"]);
   assert.equal(ambiguous.code, 2);
   assert.match(ambiguous.stderr, /^edgeward: hint: .*device\/m-2 or meter\/m-2$/m);
+});
+
+Deno.test("strangers wait only between edgeward peers open and close", async () => {
+  await using folder = await temporaryFolder();
+  await using site = await startFogProcess(folder.path);
+  const asked = await site.operate(["peers", "list"]);
+  assert.match(asked.stderr, /hint: `edgeward peers open` lets devices without one apply/);
+  await using door = await httpDoor(site, "meter", { id, url: site.url });
+  const known = await site.enrol("m-2");
+  const device = new Stranger(id, door);
+  await door.deferred(device.knowing(known).begin().message1);
+  assert.deepEqual(await statesOf(site, id), []);
+
+  assert.match(await decide(site, "open", "--for", "10m"), /may apply until .* UTC, in 9 min\n$/);
+  const { words } = await device.meet();
+  const list = await site.operate(["peers", "list"]);
+  assert.match(list.stderr, /devices without a code may apply until .* UTC, in 9 min$/m);
+  assert.match(list.stdout, /^meter\/m-1 +pending/m);
+  const closed = JSON.parse(await decide(site, "close", "--json"));
+  assert.deepEqual(closed, { open: false, until: null });
+  await door.deferred(new Stranger(parseId("m-3"), door).knowing(known).begin().message1);
+  assert.deepEqual(await statesOf(site, "m-3"), []);
+  // who waited when it closed goes on waiting
+  await decide(site, "approve", id, "--words", words);
+  for (const time of ["61m", "0s", "soon"]) {
+    const { code, stderr } = await site.operate(["peers", "open", "--for", time]);
+    assert.equal(code, 2);
+    assert.match(stderr, /an hour at most/);
+  }
+});
+
+Deno.test("edgeward peers name says what people call a peer", async () => {
+  await using folder = await temporaryFolder();
+  await using site = await startFogProcess(folder.path);
+  await site.enrol(id);
+  assert.equal(await decide(site, "name", id, "Pump 7"), "meter/m-1 is called Pump 7\n");
+  assert.match(await decide(site, "list"), /NAME\n.* Pump 7$/m);
+  assert.match(await decide(site, "show", id), /^name +Pump 7$/m);
+  await decide(site, "replace", id, "--json");
+  assert.equal((await site.peers())[0]!.name, "Pump 7");
+  assert.equal(await decide(site, "name", id, ""), "meter/m-1 has no name any more\n");
+  const { code } = await site.operate(["peers", "name", id, "x".repeat(65)]);
+  assert.equal(code, 2);
 });
 
 /** Checks that the site has ended the session: it says so, and takes nothing. */

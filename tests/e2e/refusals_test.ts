@@ -85,13 +85,13 @@ for (const [name, openDoor] of doors) {
     assert.deepEqual(await sessionRefusals(fog), {});
   });
 
-  Deno.test(`a fog lets a meter wait that it does not know, over ${name}`, async () => {
+  Deno.test(`a fog puts off a meter that it does not know and did not invite, over ${name}`, async () => {
     await using fog = await startFog();
     const enrolment = await fog.site.enrol("meter", "m-1", { ttl: minute });
     const id = parseId("m-9");
     await using door = await openDoor(fog, "meter", { id, url: enrolment.url });
     const { message1 } = new RawPeer(id, enrolment, { purpose: "meter" }).begin();
-    await refusedAs(fog, "pending", () => door.deferred(message1));
+    await refusedAs(fog, "not_invited", () => door.deferred(message1));
   });
 
   Deno.test(`a fog refuses a handshake for another purpose or site, over ${name}`, async () => {

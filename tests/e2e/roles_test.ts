@@ -149,7 +149,7 @@ async function answers({ http }: Site, path: string): Promise<boolean> {
 }
 
 /** Tables that belong to no role. */
-const core = new Set(["audit", "calls", "migrations", "peers", "secrets", "tokens"]);
+const core = new Set(["audit", "calls", "migrations", "peer_bans", "peers", "secrets", "tokens"]);
 
 function textOf(names: readonly string[]): string {
   return `site = "site-1"

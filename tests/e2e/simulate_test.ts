@@ -5,14 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { spawn, temporaryFolder } from "./program.ts";
-import { decide, refusedDecision, startFogProcess } from "./_person.ts";
+import { decide, refusedDecision, startFogProcess, startOpenFog } from "./_person.ts";
 import type { SiteProcess } from "./site_process.ts";
 import { eventually } from "./_test_site.ts";
 
 Deno.test("simulated meters without a code wait for a person, and then go on", async () => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
-  const site = stack.use(await startFogProcess(folder.path));
+  const site = stack.use(await startOpenFog(folder.path));
   const { noiseKey } = await site.enrol("other");
   const key = noiseKey.toBase64({ alphabet: "base64url", omitPadding: true });
   const meters = [

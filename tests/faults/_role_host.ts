@@ -73,10 +73,11 @@ export async function startRole(plugin: AnyPlugin, options: {
     defer: (undo) => void stack.defer(undo),
     http: openHttp({ listen: { hostname: "127.0.0.1", port: 0 }, log: silent }).router(role),
     mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
+    peers: {} as Services["peers"],
     sessions: {
       serve(_purpose, handler) {
         handle = handler;
-        return Promise.resolve();
+        return Promise.resolve({ call: unreachable, isOpen: () => false });
       },
       once: (_peer, _id, effect) => effect(),
       standing: unreachable,

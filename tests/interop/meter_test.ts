@@ -157,7 +157,9 @@ type Keys = Readonly<Record<"noise_key" | "sign_key" | "fingerprint", string>>;
 
 async function siteAndMeter(stack: AsyncDisposableStack) {
   const { path } = stack.use(await temporaryFolder());
-  const site = stack.use(await SiteProcess.start(path, "fog-1", "[plugins.fog-aggregator]"));
+  const site = stack.use(
+    await SiteProcess.start(path, "fog-1", 'peers.join = "open"\n[plugins.fog-aggregator]'),
+  );
   const python = stack.use(new PythonPeer("meter"));
   return { site, python, url: `http://127.0.0.1:${site.ports.http}` };
 }

@@ -6,6 +6,7 @@ import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { makeSessionVectors } from "./_session_plans.ts";
 import { makeShareVectors } from "./_share_plans.ts";
 import { makeStatementVectors } from "./_statement_plans.ts";
+import { makeLegacyVectors } from "./_v1_plans.ts";
 
 /** Every file of our own by its name, as text. */
 export async function makeVectorFiles(): Promise<Record<string, string>> {
@@ -17,6 +18,7 @@ export async function makeVectorFiles(): Promise<Record<string, string>> {
       ...statementHeader,
       statements: await makeStatementVectors(suite),
     }),
+    "v1.json": textOf({ ...legacyHeader, associations: makeLegacyVectors() }),
   };
 }
 
@@ -105,6 +107,36 @@ const statementHeader = {
       "what a reader who expects this algorithm, public_key and content_type must refuse. outcome: " +
       "malformed (not the one encoding), wrong_type, wrong_algorithm, wrong_key, forged, " +
       "bad_key (the reader's key is none)",
+  },
+};
+
+const legacyHeader = {
+  about: "Profile v1 of MQTT RPC, the prototype's published design completed. Keys and codes are " +
+    "hexadecimal; what is JSON on the wire is text, in UTF-8. Made by tests/vectors/make.ts with " +
+    "another implementation than the product's; all secrets are made up.",
+  fields: {
+    code: "the 16-byte install code; null: the device has no psk",
+    psk: "the code in base64url, whose text is hashed",
+    psk_proof: "HMAC-SHA256(key SHA-256(psk), device_id | device_public in hexadecimal)",
+    gateway_secret: "of the key pair that the gateway draws for this approve",
+    shared: "X25519; no key itself",
+    hmac_label: "the one that this device uses; the gateway takes either on the first message",
+    hmac_key: "HMAC-SHA256(key hmac_label, shared)",
+    enc_key: 'HMAC-SHA256(key "esp32-dashboard-enc-key", shared)',
+    messages:
+      "rpc is JSON-RPC, plaintext the same with nonce and timestamp, signed what the HMAC " +
+      "is over; the nonce is u32 counter | u64 seconds, the associated data device_id",
+    deliveries: "what becomes of messages that arrive in this order, at a gateway that has " +
+      "approved and at a device that was approved; one that was refused leaves no trace. " +
+      "outcome: fresh (to be acted on), duplicate (one of the last 64, nonce and ciphertext " +
+      "alike: it gets the same answer again), or why it was refused: malformed (not the one " +
+      "strict form, outside or inside), wrong_device, wrong_half (a counter of the other side), " +
+      "forged (the tag), mismatched (nonce or timestamp inside), wrong_hmac, replayed (a counter " +
+      "not above the last)",
+    connects: "what becomes of a connect that arrives at a gateway that would approve. outcome: " +
+      "none (approved), malformed, wrong_device, unproven (psk_proof missing or wrong), low_order",
+    approves: "approves that arrive at a device in this order. outcome: none (taken), malformed, " +
+      "low_order, not_connecting (only one is taken)",
   },
 };
 

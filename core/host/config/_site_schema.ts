@@ -70,6 +70,10 @@ export const hostSchema = z.strictObject({
     max_clients_per_address: z.int().min(1).max(100_000).default(256)
       .describe("Of these, how many from one address; this machine may have any number."),
   }).superRefine(wholeMqtt).describe("The broker that carries messages."),
+  peers: table({
+    join: z.enum(["closed", "open"]).default("closed")
+      .describe('Whether devices without a code may apply: "open", or "closed" until told so.'),
+  }).describe("Who may ask to be let in."),
   db: table({
     url: z.string().transform((url, context) =>
       url === "file" ? url : refuse(

@@ -23,6 +23,7 @@ Deno.test("parseConfig() fills in every default", async () => {
       max_clients: 1_000,
       max_clients_per_address: 256,
     },
+    peers: { join: "closed" },
     db: { url: "file" },
     log: { level: "info", public: false, witnesses: [], witness_of: [] },
   });
@@ -106,7 +107,7 @@ const mistakes: Record<string, [text: string, message: string, hint?: string]> =
   "a hostile key": [
     `${head}"\\u001B[31m${"x".repeat(100)}" = 1`,
     `3:1: unknown key "\\u001b[31m${"x".repeat(59)}…"`,
-    "known keys: site, data_dir, http, admin, mqtt, db, log, plugins",
+    "known keys: site, data_dir, http, admin, mqtt, peers, db, log, plugins",
   ],
   "the key __proto__": [`${head}__proto__ = 1`, '3:1: unknown key "__proto__"'],
   "__proto__ in a record": [

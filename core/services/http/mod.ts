@@ -7,9 +7,8 @@
  * Not bounded are new connections per second, nor what a route does once its request has come.
  */
 import { Hono } from "hono";
-import { type IncomingMessage, Server } from "node:http";
+import { Server } from "node:http";
 import { Server as SocketServer } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
 import { buckets } from "../token_bucket.ts";
@@ -26,9 +25,10 @@ import { type Origin, originOf } from "./_origin.ts";
 import { openFilesLimit } from "./_open_files.ts";
 import { internalError, problem } from "./_problem.ts";
 import { relayListener } from "./_relay_listener.ts";
-import { farewell, refusal } from "./_refusal.ts";
+import { farewell, type Refusal, refusal } from "./_refusal.ts";
 import { requests } from "./_requests.ts";
 import { readTls, type TlsFiles } from "./_tls.ts";
+import { offer, type UpgradeHandler, written } from "./_upgrade.ts";
 
 export {
   type Limits,
@@ -40,17 +40,24 @@ export {
   type RouteOptions,
   type TlsFiles,
 };
+export { takeOver, type UpgradeHandler } from "./_upgrade.ts";
+export {
+  type SocketLimits,
+  type SocketListener,
+  type TextSocket,
+  webSocket,
+} from "./_websocket.ts";
 
-/** A role's door to the listener. What is added is removed when the role stops. */
+/**
+ * A role's door to the listener. What is added is removed when the role stops. A request for WebSocket
+ * reaches its route like any other: `webSocket` and `takeOver` answer it there, behind the same guards.
+ */
 export interface RoleRouter {
   /** Serves `routes` below `/<role>`. */
   mount(routes: Hono, options?: RouteOptions): void;
   /** Serves one root path, "/summary", or all below one, "/log/*". */
   claim(path: string, routes: Hono, options?: RouteOptions): void;
 }
-
-/** Takes over a connection whose request asked for WebSocket; `head` came behind the request. */
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
 
 export interface HttpService extends AsyncDisposable {
   /** Whether it speaks HTTPS. */
@@ -147,15 +154,24 @@ export function openHttp(options: HttpOptions): HttpService {
         log,
         serve,
         upgrade(incoming, { socket, head, connection }) {
-          const { path, refused } = look(incoming, connection);
-          const handler = handlers.get(path);
-          const why = refused ?? (handler === undefined ? refusal("not_found") : undefined);
-          if (why !== undefined) {
+          const { path, door, refused } = look(incoming, connection);
+          const turnAway = (why: Refusal) => {
             metrics.refused(why.code);
-            return void socket.end(farewell(why));
-          }
+            socket.end(farewell(why));
+          };
+          if (refused !== undefined) return turnAway(refused);
+          const handler = handlers.get(path);
+          if (handler === undefined && door === undefined) return turnAway(refusal("not_found"));
           connection.upgrade();
-          handler!(incoming, socket, head);
+          if (handler !== undefined) return handler(incoming, socket, head);
+          offer(door!.app, incoming).then(async (answer) => {
+            if (answer === null) turnAway(refusal("not_found"));
+            else if (answer instanceof Response) socket.end(await written(answer));
+            else if (!socket.destroyed) answer(incoming, socket, head);
+          }).catch((error: unknown) => {
+            log.error("an upgrade failed", { error });
+            socket.destroy();
+          });
         },
         refused: metrics.refused,
       });

@@ -13,8 +13,7 @@ import { pause } from "../pause.ts";
 import { backoff } from "./_backoff.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
-import type { Refused } from "./_limits.ts";
-import { type Ending, type Link, LinkLost, type MqttMessage, openLink } from "./_link.ts";
+import { type Ending, type Link, LinkLost, openLink } from "./_link.ts";
 import { defaultPacketLimit } from "./_packet_limit.ts";
 import { RivalWatch } from "./_rival.ts";
 import { type MqttHandler, type Subscription, Subscriptions } from "./_subscriptions.ts";
@@ -30,8 +29,9 @@ export interface MqttClient {
   publish(topic: string, payload: Uint8Array, options?: { qos?: 0 | 1 }): Promise<void>;
   /**
    * Calls the handler for every message that matches, until the returned function is called. While
-   * the broker is away the wish is remembered. What the broker has retained is no message: when it
-   * was sent, and by whom, is unknown. @throws MqttError "mqtt_refused", "mqtt_topic"
+   * the broker is away the wish is remembered. A message that says that the broker has retained it
+   * is an old one: when it was sent, and by whom, is unknown, and nothing may be done because of it.
+   * @throws MqttError "mqtt_refused", "mqtt_topic"
    */
   subscribe(filter: string, handler: MqttHandler): Promise<() => Promise<void>>;
   /** Whether messages flow: connected, and subscribed to everything that is wanted. */
@@ -47,7 +47,6 @@ export interface ClientOptions {
   log: Log;
   /** Hears of every change of the state or its reason; `detail` is a sentence part for people. */
   onState?: (state: "up" | "down", detail: string) => void;
-  refused?: Refused;
   /** Milliseconds before attempt `n`; `most` bounds them. Default: see `_backoff.ts`. */
   wait?: (n: number, most?: number) => number;
 }
@@ -195,7 +194,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
       const link = await openLink({
         ...this.#options,
         signal: this.#stop.signal,
-        onMessage: (message) => this.#take(message),
+        onMessage: (message) => this.#subscriptions.dispatch(message),
       });
       opened = performance.now();
       this.#link = link;
@@ -215,12 +214,6 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
     this.#link = undefined;
     this.#up = false;
     return opened === undefined ? ending : { ...ending, lasted: performance.now() - opened };
-  }
-
-  /** Brokers hand out what they retained at each subscription: by definition it is old. */
-  #take(message: MqttMessage): void {
-    if (message.retained) this.#options.refused?.("retained");
-    else this.#subscriptions.dispatch(message);
   }
 
   /** Subscribes anew after a reconnection. Nobody waits for this, so a refusal is only reported. */

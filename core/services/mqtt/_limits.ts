@@ -57,7 +57,6 @@ export type Reason =
   | "malformed"
   | "qos2"
   | "rate"
-  | "retained" // by the site's client, from a broker elsewhere
   | "revoked"
   | "silent"
   | "slow_login"

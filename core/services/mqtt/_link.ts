@@ -19,7 +19,7 @@ import { readTlsFiles, type TlsFiles } from "./_tls_files.ts";
 export interface MqttMessage {
   topic: string;
   payload: Uint8Array;
-  /** The broker kept it for new subscribers; when it was sent is unknown. */
+  /** The broker kept it for new subscribers; when it was sent, and by whom, is unknown. */
   retained: boolean;
 }
 

@@ -15,7 +15,6 @@ import { type Broker, type BrokerOptions, startBroker } from "./_broker.ts";
 import { type BrokerUrl, localBrokerUrl, parseBrokerUrl } from "./_broker_url.ts";
 import { type MqttClient, ReconnectingClient } from "./_client.ts";
 import { MqttError } from "./_errors.ts";
-import { metersOf } from "./_meters.ts";
 import { ProbeReport } from "./_probe_report.ts";
 import { checkTlsFiles, type TlsFiles } from "./_tls_files.ts";
 
@@ -143,8 +142,7 @@ async function connected(
   options: Omit<ConnectOptions, "url"> & { url: BrokerUrl },
 ): Promise<ReconnectingClient> {
   checkTlsFiles(options.tls, options.url);
-  const { refused } = metersOf(options.metrics);
-  const client = new ReconnectingClient({ ...options, refused });
+  const client = new ReconnectingClient(options);
   await client.settled;
   return client;
 }

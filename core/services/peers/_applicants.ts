@@ -56,6 +56,11 @@ export class Applicants {
     return before === undefined;
   }
 
+  /** Whether this key waits under this name. */
+  has(kind: PeerKind, { device, key }: Applicant): boolean {
+    return this.of({ kind, id: device }).some((one) => equalBytes(one.key, key));
+  }
+
   /** Everybody who was heard lately: better proofs first, then who came first. */
   list(): readonly Waiting[] {
     const now = this.#clock();
@@ -72,7 +77,8 @@ export class Applicants {
     const here = this.of(name);
     if (here.length === 0) {
       throw new PeerError("applicant_unknown", `Nobody waits as ${name.kind} "${name.id}"`, {
-        hint: "`edgeward peers list` shows who waits; a device comes back within 10 minutes",
+        hint: "`edgeward peers list` shows who waits; while the site is open to them " +
+          "(`edgeward peers open`), devices come back within 10 minutes",
       });
     }
     const found = here.find((one) =>
@@ -103,6 +109,16 @@ export class Applicants {
     this.#dropWhere((one) => one.kind === kind && one.device === id);
   }
 
+  /** The names under which a key waits. */
+  namesOf(key: Uint8Array): readonly Name[] {
+    return this.list().filter((one) => equalBytes(one.key, key))
+      .map(({ kind, device }) => ({ kind, id: device }));
+  }
+
+  forgetKey(key: Uint8Array): void {
+    this.#dropWhere((one) => equalBytes(one.key, key));
+  }
+
   #dropWhere(is: (one: Waiting) => boolean): void {
     this.#waiting = this.#waiting.filter((one) => !is(one));
   }
@@ -110,7 +126,7 @@ export class Applicants {
 
 const rank = { code: 0, key: 1, none: 2 };
 
-function isProven({ proof }: Applicant): boolean {
+export function isProven({ proof }: Applicant): boolean {
   return proof !== "none";
 }
 
@@ -120,7 +136,7 @@ function plainWords(text: string): string {
 }
 
 /** Whether a fingerprint as typed is the one that was shown: separators and case do not matter. */
-function isFingerprint(typed: string, shown: string): boolean {
+export function isFingerprint(typed: string, shown: string): boolean {
   const plain = (text: string) => text.toLowerCase().replace(/[^0-9a-z]/g, "");
   return plain(typed) === plain(shown);
 }

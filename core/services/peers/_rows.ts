@@ -7,7 +7,7 @@ import type { Migration, Queries } from "../db/mod.ts";
 import type { SealedColumn, Sealer } from "../sealing.ts";
 import type { Name, Peer, PeerState } from "./_states.ts";
 
-export const peerMigrations: readonly Migration[] = [{
+export const peerTableMigrations: readonly Migration[] = [{
   sql: `CREATE TABLE peers (
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -22,6 +22,11 @@ export const peerMigrations: readonly Migration[] = [{
   ) STRICT, WITHOUT ROWID`,
 }];
 
+/** Came later, after other tables of the core. */
+export const peerNameMigrations: readonly Migration[] = [{
+  sql: `ALTER TABLE peers ADD COLUMN name TEXT`,
+}];
+
 /** What is sealed here, for the rotation of the key. */
 export const sealedPsk: SealedColumn = {
   table: "peers",
@@ -34,6 +39,8 @@ export interface PeerRow extends Omit<Peer, "psk"> {
   readonly enrolledAt: number;
   /** When it last got the keys that it has. */
   readonly boundAt: number | null;
+  /** What people call it; it stays with the id when the hardware is replaced. */
+  readonly name: string | null;
 }
 
 interface Row {
@@ -46,6 +53,7 @@ interface Row {
   readonly code_expires: number;
   readonly enrolled_at: number;
   readonly bound_at: number | null;
+  readonly name: string | null;
 }
 
 const columns = sql.raw(
@@ -58,16 +66,29 @@ export function openRows({ sealer, clock }: { sealer: Sealer; clock: Clock }) {
   return {
     async find(q: Queries, name: Name): Promise<Peer | null> {
       const [row] = await q.all<Row>(
-        sql`SELECT ${columns} FROM peers WHERE kind = ${name.kind} AND id = ${name.id}`,
+        sql`SELECT ${columns}, name FROM peers WHERE kind = ${name.kind} AND id = ${name.id}`,
       );
       if (row === undefined) return null;
-      const { enrolledAt: _, boundAt: __, ...peer } = rowOf(row);
+      const { enrolledAt: _, boundAt: __, name: ___, ...peer } = rowOf(row);
       return { ...peer, psk: sealer.open(place(name), new Uint8Array(row.psk)) };
     },
 
     async list(q: Queries): Promise<readonly PeerRow[]> {
-      const rows = await q.all<Row>(sql`SELECT ${columns} FROM peers ORDER BY kind, id`);
+      const rows = await q.all<Row>(sql`SELECT ${columns}, name FROM peers ORDER BY kind, id`);
       return rows.map(rowOf);
+    },
+
+    /** Every name that has this session key. */
+    async withKey(q: Queries, key: Uint8Array): Promise<readonly Name[]> {
+      return await q.all<Name>(sql`SELECT kind, id FROM peers WHERE noise_key = ${key}`);
+    },
+
+    /** Returns whether there is such a peer. */
+    async rename(q: Queries, { kind, id }: Name, name: string | null): Promise<boolean> {
+      const { rowsAffected } = await q.run(
+        sql`UPDATE peers SET name = ${name} WHERE kind = ${kind} AND id = ${id}`,
+      );
+      return rowsAffected > 0;
     },
 
     /** Writes what the peer now is; null takes it away. */
@@ -103,6 +124,7 @@ function rowOf(row: Row): PeerRow {
     codeExpires: row.code_expires,
     enrolledAt: row.enrolled_at,
     boundAt: row.bound_at,
+    name: row.name,
   };
 }
 

@@ -32,7 +32,14 @@ export type PeerErrorCode =
   | "applicant_unknown"
   | "words_differ"
   | "words_expired"
-  | "applicant_unproven";
+  | "applicant_unproven"
+  | "peer_banned"
+  | "ban_unknown"
+  | "bans_full"
+  | "key_unknown"
+  | "key_ambiguous"
+  | "bad_duration"
+  | "bad_text";
 
 export class PeerError extends CodedError<PeerErrorCode> {
   override readonly name = "PeerError";
@@ -104,6 +111,12 @@ export function revoked(peer: Peer | null, name: Name): Peer {
   return { ...peer, state: "revoked", psk: zeroPsk, codeExpires: 0 };
 }
 
+/** What a peer is while its ban lasts, for all who let peers in: as good as revoked. */
+export function shutOut(peer: Peer | null, name: Name): Peer {
+  const { noiseKey = null, signKey = null } = peer ?? {};
+  return { ...name, state: "revoked", noiseKey, signKey, psk: zeroPsk, codeExpires: 0 };
+}
+
 /** Gone: the name is free again. */
 export function removed(peer: Peer | null, name: Name): null {
   if (peer === null) throw unknownError("remove", name);
@@ -117,7 +130,7 @@ function awaiting(name: Name, { psk, expires }: { psk: Uint8Array; expires: numb
   };
 }
 
-function unknownError(what: string, name: Name): PeerError {
+export function unknownError(what: string, name: Name): PeerError {
   return new PeerError("peer_unknown", `Cannot ${what} the ${text(name)}: it is unknown`, {
     hint: "`edgeward peers list` shows who is known",
   });
@@ -129,6 +142,7 @@ function revokedError(what: string, name: Name): PeerError {
   });
 }
 
-function text({ kind, id }: Name): string {
+/** A name as messages say it. */
+export function text({ kind, id }: Name): string {
   return `${kind} "${id}"`;
 }

@@ -4,11 +4,12 @@ import { type Id, parseId } from "../../base/id.ts";
 import { Secret } from "../../base/secret.ts";
 import type { Applicant } from "../../trust/session/answerer.ts";
 import type { Event } from "../../wire/event.ts";
-import type { PeerKind } from "../../wire/peer.ts";
+import { fingerprint } from "../../trust/fingerprint.ts";
+import { fingerprintText, type PeerKind } from "../../wire/peer.ts";
 import { auditMigrations, auditOf } from "../audit.ts";
 import { EventBus } from "../bus.ts";
 import { nativeSuite } from "../crypto_native.ts";
-import { type OpenDatabase, openDatabase } from "../db/mod.ts";
+import { type OpenDatabase, openDatabase, type Queries } from "../db/mod.ts";
 import { sealerOf } from "../sealing.ts";
 import { openPeers, type Peer, peerMigrations, type Peers } from "./mod.ts";
 
@@ -31,12 +32,17 @@ export interface TestPeers extends AsyncDisposable {
   /** What the bus and the watchers of peers have heard. */
   readonly events: Event[];
   readonly heard: { readonly kind: PeerKind; readonly id: Id; readonly peer: Peer | null }[];
+  /** The peers of the next run of the site. */
+  restarted(): Peers;
   /** A meter, "m-1" unless said. */
   find(id?: string): Promise<Peer | null>;
   audited(): Promise<{ type: string; actor: string; subject: string; detail: string }[]>;
 }
 
-export async function openTestPeers(): Promise<TestPeers> {
+/** @param options.join "open" unless given: most tests are about who comes */
+export async function openTestPeers(
+  { join = "open" }: { join?: "open" | "closed" } = {},
+): Promise<TestPeers> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -47,7 +53,8 @@ export async function openTestPeers(): Promise<TestPeers> {
   const bus = new EventBus({ clock, log }).scoped("core");
   const sealer = sealerOf(suite, new Secret(suite.randomBytes(32)));
   const audit = auditOf("core", clock);
-  const peers = openPeers({ suite, site, noiseKey, db, sealer, audit, bus, clock, log });
+  const open = () => openPeers({ suite, site, noiseKey, db, sealer, audit, bus, clock, log, join });
+  const peers = open();
   const events: Event[] = [];
   bus.listen((event) => void events.push(event));
   const heard: TestPeers["heard"] = [];
@@ -55,12 +62,26 @@ export async function openTestPeers(): Promise<TestPeers> {
   const kept = stack.move();
   return {
     ...{ peers, db, folder, time, events, heard },
+    restarted: open,
     find: (id = "m-1") => peers.find("meter", parseId(id)),
     audited: () =>
       db.read((q) => q.all(sql`SELECT type, actor, subject, detail FROM audit ORDER BY id`)),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
+
+/** From now on, what is read arrives after this: whatever happens meanwhile overtakes it. */
+export function holdReads(db: OpenDatabase, until: Promise<unknown>): void {
+  const read: OpenDatabase["read"] = db.read.bind(db);
+  db.read = async <T>(query: (q: Queries) => Promise<T>): Promise<T> => {
+    const found = await read(query);
+    await until;
+    return found;
+  };
+}
+
+/** A key as people see it. */
+export const shown = (key: Uint8Array) => fingerprintText(fingerprint(suite, "X25519", key));
 
 /** Somebody at the door, "m-1" with a proven key unless said. */
 export function applicant(

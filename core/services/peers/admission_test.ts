@@ -1,113 +1,11 @@
 /** Decisions as devices feel them: real peers behind the real answering side of sessions. */
 import assert from "node:assert/strict";
 import { equalBytes, utf8 } from "../../base/bytes.ts";
-import { CodedError } from "../../base/errors.ts";
-import { type Id, parseId } from "../../base/id.ts";
-import type { KeyPair } from "../../trust/crypto.ts";
-import {
-  decodeMessage,
-  encodeEnrolAnswer,
-  encodeEnrolRequest,
-  encodeMessage,
-  type Message,
-} from "../../trust/session/call.ts";
-import { ContactInitiator } from "../../trust/session/contact.ts";
-import { decodeFrame, FrameType } from "../../trust/session/frame.ts";
-import { Initiator, pskFromCode, zeroPsk } from "../../trust/session/handshake.ts";
-import type { Hello } from "../../trust/session/hello.ts";
-import type { Session } from "../../trust/session/session.ts";
-import { MetricsRegistry } from "../metrics.ts";
-import { Responder } from "../sessions/mod.ts";
-import { log, openTestPeers, site, suite, type TestPeers, url } from "./_test_peers.ts";
-
-const m1 = parseId("m-1");
-const signKey = suite.ed25519.signer().publicKey;
-const enrol = { kind: "enrol", body: encodeEnrolRequest(signKey) } as const;
-const call = { kind: "call", body: utf8("hello") } as const;
-const refusal = (to: number, code: string) => ({ kind: "refusal", to, code });
-
-interface Met {
-  readonly session: Session;
-  readonly words: string;
-  /** Why message 3 was refused, if it was: over HTTP the device hears that. */
-  readonly refused: string | null;
-}
-
-/** A site that answers meters. */
-interface Site extends TestPeers {
-  /** What it has sent to devices unasked. */
-  readonly pushed: [Id, Uint8Array][];
-  knock(device: Meter): Promise<Session>;
-  meet(device: Meter): Promise<Met>;
-  ask(session: Session, message: Message): Promise<Message | "unknown">;
-}
-
-async function openSite(): Promise<Site> {
-  const test = await openTestPeers();
-  const staticKey = suite.x25519.keyPair();
-  const clock = () => test.time.now;
-  const responder = new Responder({
-    ...{ suite, site, staticKey, log, clock, purpose: "meter", peers: test.peers },
-    ...{ monotonic: clock, metrics: new MetricsRegistry().scoped("test") },
-    handler: (call) => Promise.resolve(call),
-  });
-  const pushed: [Id, Uint8Array][] = [];
-  responder.onPush((device, frame) => void pushed.push([device, frame]));
-  return {
-    ...test,
-    pushed,
-    async knock(device) {
-      const initiator = device.ik(staticKey);
-      device.waiting = initiator;
-      return initiator.finish(decodeFrame((await responder.receive(initiator.message1))!));
-    },
-    async meet(device) {
-      const initiator = device.xx();
-      const message2 = await responder.receive(initiator.message1);
-      const { message3, session, words } = initiator.finish(decodeFrame(message2!));
-      try {
-        assert.equal(await responder.receive(message3), null);
-        return { session, words, refused: null };
-      } catch (error) {
-        assert.ok(error instanceof CodedError, `${error}`);
-        return { session, words, refused: error.code };
-      }
-    },
-    async ask(session, message) {
-      const frame = decodeFrame((await responder.receive(session.seal(encodeMessage(message))))!);
-      if (frame.type === FrameType.unknown) return "unknown";
-      return decodeMessage(session.open(frame).plaintext);
-    },
-    async [Symbol.asyncDispose]() {
-      responder.close();
-      await test[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** The hardware that calls itself m-1. */
-class Meter {
-  readonly key: KeyPair = suite.x25519.keyPair();
-  readonly #psk: Uint8Array;
-  waiting: Initiator | undefined;
-
-  constructor(code?: Uint8Array) {
-    this.#psk = code === undefined ? zeroPsk : pskFromCode(suite, code, { site, device: m1 });
-  }
-
-  ik({ publicKey }: KeyPair): Initiator {
-    return new Initiator(suite, { ...this.#begin(site), remoteStatic: publicKey });
-  }
-
-  xx(): ContactInitiator {
-    return new ContactInitiator(suite, this.#begin(this.#psk === zeroPsk ? "" : site));
-  }
-
-  #begin(site: Hello["site"]) {
-    const hello: Hello = { purpose: "meter", site, device: m1, versions: [2] };
-    return { hello, staticKey: this.key, psk: this.#psk, clock: () => 0 };
-  }
-}
+import type { Id } from "../../base/id.ts";
+import { encodeEnrolAnswer, type Message } from "../../trust/session/call.ts";
+import { decodeFrame } from "../../trust/session/frame.ts";
+import { call, enrol, m1, Meter, openSite, refusal, signKey } from "./_test_door.ts";
+import { suite, url } from "./_test_peers.ts";
 
 Deno.test('a stranger hears "pending" and nothing else, until its words are approved', async () => {
   await using site = await openSite();

@@ -166,3 +166,51 @@ Deno.test("Applicants never gives up a proven key for an unproven one, nor a nam
     }),
   );
 });
+
+const flood = fc.record({
+  proof: fc.constantFrom("none", "none", "none", "key", "code"),
+  count: fc.integer({ min: 1, max: 2_500 }),
+  names: fc.constantFrom(1, 3, 10_000),
+});
+
+Deno.test("Applicants is as small after any floods, and none of nothing proven costs a proven key", () => {
+  fc.assert(
+    fc.property(fc.array(flood, { minLength: 1, maxLength: 4 }), (floods) => {
+      const { applicants } = door();
+      const real = Array.from({ length: 200 }, (_, i) => applicant({ device: `real-${i}` }));
+      for (const one of real) applicants.note("meter", one);
+      let proven = real.length;
+      for (const [turn, { proof, count, names }] of floods.entries()) {
+        const before = new Set(applicants.list().filter(isProven));
+        for (let i = 0; i < count; i++) {
+          const device = `m-${turn}-${i % names}`;
+          applicants.note("meter", applicant({ device, proof, key: keyOf(i) }));
+        }
+        if (proof === "none") assert.deepEqual(new Set(applicants.list().filter(isProven)), before);
+        else proven += Math.min(count, names === 10_000 ? count : 4 * names);
+        const list = applicants.list();
+        assert.ok(list.length <= 256 + 64, `${list.length}`);
+        assert.ok(list.filter((one) => !isProven(one)).length <= 64);
+        const order = list.map(({ proof }) => ["code", "key", "none"].indexOf(proof));
+        assert.deepEqual(order, order.toSorted(), "better proofs come first");
+      }
+      if (proven <= 256) {
+        const keys = new Set(applicants.list().map(({ key }) => key));
+        assert.ok(real.every(({ key }) => keys.has(key)));
+      }
+    }),
+    { numRuns: 15 },
+  );
+});
+
+Deno.test("Applicants.forgetKey() drops a key under all names, and namesOf() says which", () => {
+  const { applicants, names } = door();
+  const { key } = applicant();
+  for (const device of ["m-1", "m-2"]) applicants.note("meter", applicant({ device, key }));
+  applicants.note("fog", applicant({ key }));
+  applicants.note("meter", applicant({ device: "m-3" }));
+  const found = applicants.namesOf(key).map(({ kind, id }) => `${kind}/${id}`);
+  assert.deepEqual(found, ["meter/m-1", "meter/m-2", "fog/m-1"]);
+  applicants.forgetKey(key);
+  assert.deepEqual([names(), applicants.namesOf(key)], [["m-3"], []]);
+});

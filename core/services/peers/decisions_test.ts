@@ -5,17 +5,14 @@
 import assert from "node:assert/strict";
 import { isZero } from "../../base/bytes.ts";
 import { parseId } from "../../base/id.ts";
-import { fingerprint } from "../../trust/fingerprint.ts";
 import { pskFromCode, zeroPsk } from "../../trust/session/handshake.ts";
-import { fingerprintText } from "../../wire/peer.ts";
 import { applicant, keys, minutes, noiseKey, openTestPeers, site, suite } from "./_test_peers.ts";
-import { type TestPeers, url } from "./_test_peers.ts";
+import { shown, type TestPeers, url } from "./_test_peers.ts";
 
 const words = "narrow work echo fit cliff apart";
 const code = suite.randomBytes(16);
 const psk = pskFromCode(suite, code, { site, device: "m-1" });
 const name = { kind: "meter", id: parseId("m-1") } as const;
-const shown = (key: Uint8Array) => fingerprintText(fingerprint(suite, "X25519", key));
 const is = (code: string) => ({ name: "PeerError", code });
 
 /** A peer whose keys are bound with its code. */

@@ -1,14 +1,11 @@
 /** Who hears of what happens to peers, and when: the audit, those who watch, and the bus. */
 import assert from "node:assert/strict";
 import { sql } from "drizzle-orm";
-import { fingerprint } from "../../trust/fingerprint.ts";
-import { fingerprintText } from "../../wire/peer.ts";
 import type { Peer } from "./mod.ts";
-import { applicant, keys, openTestPeers, suite, type TestPeers, url } from "./_test_peers.ts";
+import { applicant, keys, openTestPeers, shown, type TestPeers, url } from "./_test_peers.ts";
 
 const words = "narrow work echo fit cliff apart";
 const options = { url, ttl: 500 };
-const shown = (key: Uint8Array) => fingerprintText(fingerprint(suite, "X25519", key));
 
 /** Everything that can happen to "m-1", in an order in which it can. */
 async function live({ peers, find }: TestPeers, actor?: string): Promise<(Peer | null)[]> {

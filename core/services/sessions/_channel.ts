@@ -2,16 +2,23 @@
  * The calling side: a channel to one site for one purpose. When to shake hands, what to repeat and
  * when to start over is the `Caller`'s; here its frames are carried and its clock is turned. A call
  * may be executed and its answer lost: what a call does must bear repetition, by a key of its own.
+ *
+ * For the purpose `rpc` calls and answers are JSON-RPC, and the site calls too, once the first call of
+ * this side has opened the session.
  */
 import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Id } from "../../base/id.ts";
 import type { KeyPair, Suite } from "../../trust/crypto.ts";
+import type { Request } from "../../trust/session/asked.ts";
+import { CallError } from "../../trust/session/call.ts";
 import { Caller as CallerMachine, type Failure, type Outcome } from "../../trust/session/caller.ts";
 import { frameVersion } from "../../trust/session/frame.ts";
 import { pskFromCode, zeroPsk } from "../../trust/session/handshake.ts";
 import type { Purpose } from "../../trust/session/hello.ts";
+import { readRpc } from "../../wire/json_rpc.ts";
 import type { Log } from "../logging.ts";
+import { answerRpc } from "./_rpc.ts";
 
 /** Whom to call. */
 export interface Remote {
@@ -38,14 +45,22 @@ export interface Caller {
   readonly log: Log;
   /** Hears the words to compare in a first contact, and null when the site has admitted this peer. */
   readonly onWords?: (words: string | null) => void;
+  /**
+   * Answers a call of the site, for the purpose `rpc`: gets the bytes of a JSON-RPC request, gives those
+   * of the response. Each request comes once in a session, however often it is repeated. A `CodedError`
+   * is told to the site; without this every method is unknown.
+   */
+  readonly onCall?: (body: Uint8Array) => Promise<Uint8Array>;
 }
 
 /** Closing it fails the calls under way; twice does no harm. */
 export interface Channel extends AsyncDisposable {
   /**
-   * Calls, and resolves with the answer.
+   * Calls, and resolves with the answer: for `rpc` a JSON-RPC request and its response, whose id must not
+   * be that of another call without an answer.
    * @param options.within milliseconds, 30,000 unless said
-   * @throws Refusal with the code that the other side gave; ChannelError when no answer came
+   * @throws Refusal with the code that the other side gave; ChannelError when no answer came; RpcError
+   * when the body is no JSON-RPC request
    */
   call(body: Uint8Array, options?: { within?: number }): Promise<Uint8Array>;
   /** The site that has admitted this peer, to be remembered; null as long as none has. */
@@ -57,7 +72,13 @@ export class Refusal extends CodedError {
   override readonly name = "Refusal";
 }
 
-export type ChannelErrorCode = Failure | "channel_closed";
+export type ChannelErrorCode =
+  | Failure
+  | "channel_closed"
+  | "not_connected" // the device has no session
+  | "outcome_unknown" // its session has ended: it may have acted or not
+  | "too_many_calls"
+  | "id_in_use"; // of a call that may still be answered
 
 export class ChannelError extends CodedError<ChannelErrorCode> {
   override readonly name = "ChannelError";
@@ -69,8 +90,10 @@ export interface Transport extends AsyncDisposable {
   send(frame: Uint8Array, receive: (bytes: Uint8Array) => void): Promise<void>;
 }
 
+const failures: readonly Failure[] = ["no_answer", "unreachable", "refused", "pending"];
+
 /** What a timer of the runtime can wait, in milliseconds. */
-const longestTimer = 2 ** 31 - 1;
+export const longestTimer = 2 ** 31 - 1;
 
 export class SessionChannel implements Channel {
   readonly #remote: Remote;
@@ -98,6 +121,7 @@ export class SessionChannel implements Channel {
       psk: code === undefined ? zeroPsk : pskFromCode(suite, code, { site, device }),
       clock: monotonic,
       random: () => Math.random(),
+      ...(purpose === "rpc" && { readRpc }),
       ...(noiseKey !== undefined && { remoteStatic: noiseKey }),
     });
   }
@@ -109,7 +133,11 @@ export class SessionChannel implements Channel {
   async call(body: Uint8Array, { within = 30_000 } = {}): Promise<Uint8Array> {
     if (this.#closed !== undefined) throw closedError();
     const waiting = Promise.withResolvers<Uint8Array>();
-    this.#waiting.set(this.#machine.call(body, this.#monotonic() + within), waiting);
+    try {
+      this.#waiting.set(this.#machine.call(body, this.#monotonic() + within), waiting);
+    } catch (error) {
+      throw asChannelError(error);
+    }
     this.#advance();
     return await waiting.promise;
   }
@@ -128,13 +156,29 @@ export class SessionChannel implements Channel {
 
   #advance(): void {
     if (this.#closed !== undefined) return;
-    const { send, outcomes, due } = this.#machine.advance();
+    const { send, outcomes, requests, due } = this.#machine.advance();
     for (const outcome of outcomes) this.#settle(outcome);
+    for (const request of requests) void this.#answer(request);
     for (const frames of send) void this.#send(frames);
     clearTimeout(this.#timer);
     if (due === Infinity) return;
     const wait = Math.min(Math.max(0, due - this.#monotonic()), longestTimer);
     this.#timer = setTimeout(() => this.#advance(), wait);
+  }
+
+  async #answer(request: Request): Promise<void> {
+    const { log, onCall = unknownMethod } = this.#caller;
+    try {
+      const { id } = readRpc(request.body);
+      const response = await answerRpc(id, () => onCall(request.body), (_code, error) => {
+        if (error !== undefined) log.error("a call of the site failed", { error });
+      });
+      if (this.#closed !== undefined) return;
+      this.#machine.answer(request, response);
+      this.#advance();
+    } catch (error) {
+      log.error("an answer to the site is lost", { error });
+    }
   }
 
   async #send([frame, ...rest]: readonly Uint8Array[]): Promise<void> {
@@ -147,8 +191,8 @@ export class SessionChannel implements Channel {
       this.#trouble = error instanceof ChannelError
         ? error
         : new ChannelError("unreachable", "The transport failed", { cause: error });
-      const { code } = this.#trouble;
-      this.#machine.failed(frame, code === "channel_closed" ? "unreachable" : code);
+      const failure = failures.find((failure) => failure === this.#trouble!.code);
+      this.#machine.failed(frame, failure ?? "unreachable");
       this.#advance();
     }
   }
@@ -189,10 +233,20 @@ export class SessionChannel implements Channel {
   }
 }
 
-function refusal(code: string): Refusal {
+export function refusal(code: string): Refusal {
   return new Refusal(code, `The other side refuses: ${code}`);
 }
 
-function closedError(): ChannelError {
+export function closedError(): ChannelError {
   return new ChannelError("channel_closed", "Cannot call: the channel is closed");
+}
+
+/** What keeps a call from being made, in the words of a channel; everything else as it is. */
+export function asChannelError(error: unknown): unknown {
+  if (!(error instanceof CallError) || error.code === "malformed") return error;
+  return new ChannelError(error.code, error.message, { cause: error });
+}
+
+function unknownMethod(): Promise<never> {
+  return Promise.reject(new Refusal("method_not_found", "Cannot answer: no method has this name"));
 }

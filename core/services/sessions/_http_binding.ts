@@ -27,7 +27,8 @@ export function serveHttp(
       return new Response(reply.slice(), { headers: { "content-type": octets } });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      if (error.code === "pending") {
+      // who may not even apply hears what everybody hears who has to wait
+      if (error.code === "pending" || error.code === "not_invited") {
         return new Response(null, { status: 202, headers: { "retry-after": "30" } });
       }
       return problem(403, "session_refused", "The site does not take this message.");

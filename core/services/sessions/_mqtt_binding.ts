@@ -1,42 +1,92 @@
 /**
- * Sessions over MQTT: `edgeward/{purpose}/{connect|up|down}/{id}` (protocols.md §1). Whatever is
- * refused is answered with silence: anyone may publish, and an answer would tell who exists.
+ * Sessions over MQTT: `edgeward/{purpose}/{connect|up|down}/{id}`, and for `rpc` the topics that it has
+ * always had (protocols.md §1, §4). Whatever is refused is answered with silence: anyone may publish,
+ * and an answer would tell who exists.
  */
-import { isId } from "../../base/id.ts";
+import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
+import type { Id } from "../../base/id.ts";
+import { headerLength } from "../../trust/session/frame.ts";
 import type { Purpose } from "../../trust/session/hello.ts";
-import { sessionTopics } from "../../wire/peer.ts";
+import { deviceOf, sessionTopics } from "../../wire/peer.ts";
 import type { Log } from "../logging.ts";
-import { type MqttClient, type MqttConnection, type MqttMessage } from "../mqtt/mod.ts";
+import type { MqttClient, MqttConnection, MqttMessage } from "../mqtt/mod.ts";
 import { ChannelError, type Remote, type Transport } from "./_channel.ts";
 import type { Responder } from "./_responder.ts";
+
+export interface MqttBinding {
+  readonly log: Log;
+  /** Takes what begins with `{` on the topics of `rpc`. */
+  readonly legacy?: ((topic: string, payload: Uint8Array) => void) | undefined;
+  /** Milliseconds that never go backwards; the runtime's unless given. */
+  readonly monotonic?: Clock;
+}
+
+/** The largest frame of an `rpc` session: a Noise message behind its header. */
+const largestFrame = headerLength + 65_535;
+/** `{`: the first byte of profile v1. */
+const brace = 0x7b;
+/** Milliseconds between two warnings of the same. */
+const warningInterval = 60_000;
 
 /** Answers sessions that come over the site's broker. Returns what undoes it. */
 export async function serveMqtt(
   mqtt: MqttClient,
   responder: Responder,
-  { log }: { log: Log },
+  { log, legacy, monotonic = () => performance.now() }: MqttBinding,
 ): Promise<() => Promise<void>> {
-  const { connect, up } = sessionTopics(responder.purpose, "+");
-  const take = async ({ topic, payload, retained }: MqttMessage) => {
-    const device = topic.slice(topic.lastIndexOf("/") + 1);
-    // a retained message is an old one by definition, and who left it there is unknown
-    if (retained || !isId(device)) return;
+  const { purpose } = responder;
+  let nextWarning = -Infinity;
+
+  /** What a broker kept is old by definition, and who left it there is unknown. */
+  function ignoreRetained(topic: string): void {
+    responder.refuse("retained");
+    if (monotonic() < nextWarning) return;
+    nextWarning = monotonic() + warningInterval;
+    log.warn("retained messages on the topics of sessions are ignored", { topic });
+  }
+
+  /** Whether the message is one of profile v1, or too large for any. */
+  function isForeign({ topic, payload }: MqttMessage): boolean {
+    if (payload.length > largestFrame) {
+      responder.refuse("too_large");
+      return true;
+    }
+    if (legacy === undefined || payload[0] !== brace) return false;
+    try {
+      legacy(topic, payload);
+    } catch (error) {
+      log.error("a message of profile v1 failed", { topic, error });
+    }
+    return true;
+  }
+
+  async function answer(payload: Uint8Array, device: Id): Promise<void> {
     try {
       const reply = await responder.receive(payload, device);
       if (reply === null) return;
-      await mqtt.publish(sessionTopics(responder.purpose, device).down, reply);
+      await mqtt.publish(sessionTopics(purpose, device).down, reply);
     } catch (error) {
       // refusals are counted and logged where they are decided
       if (!(error instanceof CodedError)) log.error("a session message failed", { device, error });
     }
-  };
+  }
+
+  function take(message: MqttMessage): void {
+    const { topic, payload, retained } = message;
+    if (retained) return ignoreRetained(topic);
+    if (purpose === "rpc" && isForeign(message)) return;
+    const named = deviceOf(purpose, topic);
+    const device = named === null ? responder.ownerOf(payload) : named;
+    if (device !== undefined && device !== null) void answer(payload, device);
+  }
+
   responder.onPush((device, frame) => {
-    const sent = mqtt.publish(sessionTopics(responder.purpose, device).down, frame);
-    sent.catch((error) => log.debug("message 2 not sent: the device will ask again", { error }));
+    const sent = mqtt.publish(sessionTopics(purpose, device).down, frame);
+    sent.catch((error) => log.debug("a frame was not sent: it will be repeated", { error }));
   });
-  const handler = (message: MqttMessage) => void take(message);
-  const undo = [await mqtt.subscribe(connect, handler), await mqtt.subscribe(up, handler)];
+  const { connect, up } = sessionTopics(purpose, "+");
+  const undo = [await mqtt.subscribe(connect, take), await mqtt.subscribe(up, take)];
   return async () => {
     for (const unsubscribe of undo) await unsubscribe();
   };

@@ -7,18 +7,21 @@ import { toHex } from "../../base/bytes.ts";
 import { type Id, parseId } from "../../base/id.ts";
 import { FrameType } from "../../trust/session/frame.ts";
 import { pskFromCode } from "../../trust/session/handshake.ts";
+import type { Purpose } from "../../trust/session/hello.ts";
+import { initiators } from "../../wire/peer.ts";
 import { nativeSuite } from "../crypto_native.ts";
 import type { Log } from "../logging.ts";
 import { MetricsRegistry } from "../metrics.ts";
 import { type Admission, type Peer, PeerError } from "../peers/mod.ts";
-import { type Caller, type Channel, SessionChannel, type Transport } from "./_channel.ts";
-import { type Handler, Responder } from "./_responder.ts";
+import { type Caller, type Channel, type Remote } from "./_channel.ts";
+import { SessionChannel, type Transport } from "./_channel.ts";
+import { type Handler, Responder, type ResponderOptions } from "./_responder.ts";
 
 export const suite = nativeSuite();
 export const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 export const device = parseId("m-1");
 
-/** A site that answers calls of meters; what it gets wrong shows in `refused`. */
+/** A site that answers calls of meters, or of others; what it gets wrong shows in `refused`. */
 export class FakeSite {
   readonly id = parseId("site-1");
   readonly peers: MemoryPeers = new MemoryPeers();
@@ -26,12 +29,29 @@ export class FakeSite {
   readonly #handler: Handler;
   readonly #clock: () => number;
   readonly #metrics = new MetricsRegistry();
+  readonly #options: Partial<ResponderOptions>;
+  readonly purpose: Purpose;
+  /** Carries what the site sends of its own accord. */
+  push: (frame: Uint8Array) => void = () => {};
   responder: Responder;
 
-  constructor(handler: Handler, clock: () => number = Date.now) {
+  constructor(
+    handler: Handler,
+    clock: () => number = Date.now,
+    options: Partial<ResponderOptions> = {},
+  ) {
     this.#handler = handler;
     this.#clock = clock;
+    this.#options = options;
+    this.purpose = options.purpose ?? "meter";
     this.responder = this.#start();
+  }
+
+  /** Takes a frame; in an `rpc` session only the frame itself says whose it is. */
+  async receive(frame: Uint8Array): Promise<Uint8Array | null> {
+    const isShared = this.purpose === "rpc" && frame[1] === FrameType.data;
+    const from = isShared ? this.responder.ownerOf(frame) : device;
+    return from === null ? null : await this.responder.receive(frame, from).catch(() => null);
   }
 
   /** What every session of the process before is worth now: nothing. */
@@ -50,11 +70,11 @@ export class FakeSite {
     return counts;
   }
 
-  /** Enrols a meter, and gives the code. */
+  /** Enrols a peer, and gives the code. */
   enrol(id: Id = device): Uint8Array {
     const code = suite.randomBytes(16);
     this.peers.put({
-      kind: "meter",
+      kind: initiators[this.purpose],
       id,
       state: "enrolled",
       noiseKey: null,
@@ -65,20 +85,24 @@ export class FakeSite {
     return code;
   }
 
-  /** A channel of an enrolled meter that goes over the line. */
+  /** A channel of an enrolled peer that goes over the line. */
   channel(transport: Transport, code: Uint8Array, caller: Partial<Caller> = {}): Channel {
-    const remote = {
-      site: this.id,
-      url: "memory:",
-      noiseKey: this.staticKey.publicKey,
-      code,
-    };
+    const { id: site, staticKey: { publicKey: noiseKey } } = this;
+    return this.#open({ site, url: "memory:", noiseKey, code }, transport, caller);
+  }
+
+  /** A channel of somebody who knows neither the site nor a code. */
+  stranger(transport: Transport): Channel {
+    return this.#open({ site: "", url: "memory:" }, transport, {});
+  }
+
+  #open(remote: Remote, transport: Transport, caller: Partial<Caller>): Channel {
     return new SessionChannel(remote, {
       suite,
       device,
       staticKey: suite.x25519.keyPair(),
       signKey: suite.ed25519.signer().publicKey,
-      purpose: "meter",
+      purpose: this.purpose,
       monotonic: this.#clock,
       log,
       ...caller,
@@ -86,18 +110,21 @@ export class FakeSite {
   }
 
   #start(): Responder {
-    return new Responder({
+    const responder = new Responder({
       suite,
       site: this.id,
       staticKey: this.staticKey,
-      purpose: "meter",
+      purpose: this.purpose,
       handler: this.#handler,
       peers: this.peers,
       clock: this.#clock,
       monotonic: this.#clock,
       log,
       metrics: this.#metrics.scoped("fog-aggregator"),
+      ...this.#options,
     });
+    responder.onPush((_device, frame) => this.push(frame));
+    return responder;
   }
 }
 
@@ -166,9 +193,12 @@ export class LossyLine implements Transport {
   /** What came back for good, unaltered or not. */
   received = 0;
 
+  #hear: (bytes: Uint8Array) => void = () => {};
+
   constructor(site: FakeSite, faults: Faults) {
     this.#site = site;
     this.#faults = faults;
+    site.push = (frame) => this.#carry(frame, (arrived) => this.#hear(arrived));
   }
 
   send(frame: Uint8Array, receive: (bytes: Uint8Array) => void): Promise<void> {
@@ -176,8 +206,9 @@ export class LossyLine implements Transport {
       const seq = Number(new DataView(frame.slice(10, 18).buffer).getBigUint64(0));
       this.sent.push({ session: toHex(frame.subarray(2, 10)), seq });
     }
+    this.#hear = receive;
     this.#carry(frame, async (arrived) => {
-      const answer = await this.#site.responder.receive(arrived, device).catch(() => null);
+      const answer = await this.#site.receive(arrived);
       if (answer === null) return;
       this.#carry(answer, (arrived) => {
         this.received++;
@@ -211,9 +242,12 @@ export function directLine(
     deliver: () => Promise<Uint8Array | null>,
   ) => Promise<Uint8Array | null> = (_frame, deliver) => deliver(),
 ): Transport {
+  let hear: (bytes: Uint8Array) => void = () => {};
+  site.push = (frame) => hear(frame);
   return {
     async send(frame, receive) {
-      const deliver = () => site.responder.receive(frame, device).catch(() => null);
+      hear = receive;
+      const deliver = () => site.receive(frame);
       const answer = await intercept(frame, deliver);
       if (answer !== null) receive(answer);
     },

@@ -37,6 +37,7 @@ export async function openTestSite(clock: Clock = () => 0) {
     audit: auditOf("core", clock),
     bus: new EventBus({ clock, log }).scoped("core"),
     log,
+    join: "open",
   });
   const metrics = new MetricsRegistry();
   const kept = stack.move();

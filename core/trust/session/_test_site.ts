@@ -45,6 +45,8 @@ export class TestSite {
   readonly applicants: Applicant[] = [];
   /** Calls that were executed, as text. */
   readonly executed: string[] = [];
+  /** Who may ask to be let in. */
+  mayApply: (applicant: Applicant) => boolean = () => true;
   answerer: Answerer<Peer, Uint8Array>;
 
   /** @param suite draws what the site draws */
@@ -108,6 +110,7 @@ export class TestSite {
     return new Answerer({
       ...{ suite: this.suite, site: this.id, staticKey: this.key, purpose: "rpc" },
       ...{ clock, wallClock: clock },
+      mayApply: (applicant) => this.mayApply(applicant),
     });
   }
 

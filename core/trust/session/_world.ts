@@ -12,15 +12,8 @@ import { decodeEnrolRequest, decodeMessage, encodeEnrolAnswer, encodeMessage } f
 import { Caller } from "./caller.ts";
 import type { Live } from "./live_sessions.ts";
 import { zeroPsk } from "./handshake.ts";
+import { type Faults, Network } from "./_network.ts";
 import { callIdLength, type CallRecord, judge } from "./run_once.ts";
-
-/** How likely each thing happens to a frame on its way, in [0, 1), and milliseconds it may take. */
-export interface Faults {
-  readonly loss: number;
-  readonly repeat: number;
-  readonly corrupt: number;
-  readonly delay: number;
-}
 
 export interface WorldOptions {
   readonly seed: number;
@@ -45,10 +38,8 @@ export class World {
   readonly #siteKey: KeyPair;
   readonly #deviceKey: KeyPair;
   readonly #psk: Uint8Array;
-  readonly random: () => number;
+  readonly #network: Network;
   now = 0;
-  faults: Faults = { loss: 0, repeat: 0, corrupt: 0, delay: 10 };
-  readonly #flying: { at: number; bytes: Uint8Array; up: boolean }[] = [];
   /** What survives a restart of the site. */
   #peer: Peer | null = null;
   readonly #records = new Map<string, CallRecord>();
@@ -80,15 +71,23 @@ export class World {
         codeExpires: Infinity,
       };
     }
-    this.random = seeded(options.seed);
+    this.#network = new Network(options.seed);
     this.restartSite();
     this.restartDevice();
+  }
+
+  get faults(): Faults {
+    return this.#network.faults;
+  }
+
+  set faults(faults: Faults) {
+    this.#network.faults = faults;
   }
 
   /** Wants something done, once. */
   want(): void {
     const id = this.#suite.randomBytes(callIdLength);
-    const body = concat(id, this.#suite.randomBytes(Math.floor(this.random() * 40)));
+    const body = concat(id, this.#suite.randomBytes(Math.floor(this.#random() * 40)));
     this.#said.add(toHex(body));
     this.#wanted.set(toHex(id), body);
     this.#ask(toHex(id));
@@ -118,7 +117,7 @@ export class World {
       signKey: signKey,
       psk: this.#psk,
       clock: () => this.now,
-      random: this.random,
+      random: this.#network.random,
       ...(this.#pinned !== undefined && { remoteStatic: this.#pinned }),
     });
     this.#calls.clear();
@@ -130,15 +129,12 @@ export class World {
     const end = this.now + milliseconds;
     for (;;) {
       this.#turnDevice();
-      const [frame] = this.#flying.sort((a, b) => a.at - b.at);
-      const next = Math.min(frame?.at ?? Infinity, this.#due);
+      const next = Math.min(this.#network.due, this.#due);
       if (next > end) break;
       this.now = Math.max(this.now, next);
-      if (frame !== undefined && frame.at <= this.now) {
-        this.#flying.shift();
-        if (frame.up) this.#atSite(frame.bytes);
-        else this.#atDevice(frame.bytes);
-      }
+      const frame = this.#network.take(this.now);
+      if (frame?.up === true) this.#atSite(frame.bytes);
+      else if (frame !== undefined) this.#atDevice(frame.bytes);
     }
     this.now = end;
   }
@@ -228,9 +224,9 @@ export class World {
     if (verdict.verdict === "outcome_unknown") return refuse("outcome_unknown");
     if (verdict.verdict === "run") {
       this.#records.set(id, { started: this.now, result: null });
-      if (this.random() < this.#deathRate) return this.restartSite(), null;
+      if (this.#random() < this.#deathRate) return this.restartSite(), null;
       this.effects.set(id, (this.effects.get(id) ?? 0) + 1);
-      if (this.random() < this.#deathRate) return this.restartSite(), null;
+      if (this.#random() < this.#deathRate) return this.restartSite(), null;
       this.#records.set(id, { started: this.now, result: message.body });
     }
     const body = message.body;
@@ -243,15 +239,11 @@ export class World {
   }
 
   #carry(frame: Uint8Array, up: boolean): void {
-    const { loss, repeat, corrupt, delay } = this.faults;
-    for (let copies = this.random() < repeat ? 2 : 1; copies > 0; copies--) {
-      if (this.random() < loss) continue;
-      const bytes = frame.slice();
-      if (this.random() < corrupt) {
-        bytes[Math.floor(this.random() * bytes.length)]! ^= 1 + Math.floor(this.random() * 255);
-      }
-      this.#flying.push({ at: this.now + 1 + this.random() * delay, bytes, up });
-    }
+    this.#network.carry(this.now, frame, up);
+  }
+
+  #random(): number {
+    return this.#network.random();
   }
 }
 
@@ -260,14 +252,3 @@ function must(condition: boolean, otherwise: string): asserts condition {
 }
 
 const signKey = new Uint8Array(32).fill(7);
-
-/** Numbers in [0, 1) that follow from the seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let t = Math.imul(state ^ state >>> 15, 1 | state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}

@@ -8,81 +8,32 @@
  * changes nothing (protocols.md §1).
  */
 import { equalBytes, toHex } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Id } from "../../base/id.ts";
-import type { KeyPair, Suite } from "../crypto.ts";
+import {
+  type AnswererOptions,
+  type Applicant,
+  type Credential,
+  type Knock,
+  RefusedFrame,
+  type Step,
+} from "./answering.ts";
 import { contactMessageLength, ContactResponder } from "./contact.ts";
 import { decodeFrame, encodeFrame, type Frame, FrameType, frameVersion } from "./frame.ts";
 import { respond, UnprovenError, zeroPsk } from "./handshake.ts";
-import { decodeOpening, type Hello, type Opening, type Purpose } from "./hello.ts";
+import { decodeOpening, type Hello, type Opening } from "./hello.ts";
 import { type Live, LiveSessions, unconfirmedAge, unconfirmedLimit } from "./live_sessions.ts";
+import type { Session } from "./session.ts";
 
-/** What the site knows of a device. */
-export interface Credential {
-  readonly state: "enrolled" | "approved" | "revoked";
-  /** Bound with the first use of the code, or by approval. */
-  readonly noiseKey: Uint8Array | null;
-  readonly psk: Uint8Array;
-  /** When an unused code stops working, Unix milliseconds. */
-  readonly codeExpires: number;
-}
-
-/** Somebody who is not admitted, or not with this key: a person decides. */
-export interface Applicant {
-  readonly device: Id;
-  readonly key: Uint8Array;
-  /** "code": it holds the device's psk; "key": the static key is its own; "none": it may be anyone. */
-  readonly proof: "code" | "key" | "none";
-  /** Six words to compare, after a first contact without a code. */
-  readonly words: string | null;
-}
-
-/** A message 1 whose sender must be looked up. */
-export interface Knock {
-  readonly device: Id;
-  readonly opening: Opening & { readonly session: Uint8Array };
-  /** Of the whole frame: the same message 1 gets the same message 2. */
-  readonly digest: string;
-}
-
-export type Step<P, A> =
-  | { readonly step: "reply"; readonly frame: Uint8Array }
-  | { readonly step: "silence" }
-  /** Look the device up, then `admit`. */
-  | { readonly step: "knock"; readonly knock: Knock }
-  /** A person has to decide; in a session of its own it waits there, and hears "pending". */
-  | {
-    readonly step: "applicant";
-    readonly applicant: Applicant;
-    readonly inSession: boolean;
-  }
-  /** New: act on it, and `remember` the answer. */
-  | {
-    readonly step: "message";
-    readonly live: Live<P, A>;
-    readonly seq: number;
-    readonly plaintext: Uint8Array;
-  }
-  /** A repetition: send the same answer, and do nothing. */
-  | { readonly step: "again"; readonly answer: A | undefined };
-
-export type RefusedCode =
-  | "wrong_purpose"
-  | "wrong_site"
-  | "wrong_device" // not the one whose topic it came on
-  | "wrong_version"
-  | "wrong_key" // its name belongs to another key
-  | "pending" // a person has to decide
-  | "revoked"
-  | "code_expired"
-  | "session_live" // another live session bears the identifier that this one would get
-  | "unexpected_frame";
-
-/** Why a frame was not taken: for the log and the counters, not for whoever sent it. */
-export class RefusedFrame extends CodedError<RefusedCode> {
-  override readonly name = "RefusedFrame";
-}
+export { RefusedFrame } from "./answering.ts";
+export type {
+  AnswererOptions,
+  Applicant,
+  Credential,
+  Knock,
+  RefusedCode,
+  Step,
+} from "./answering.ts";
 
 /** Strangers' first contacts that wait for message 3, and messages 1 that wait for approval. */
 const contactLimit = 64;
@@ -102,7 +53,7 @@ interface Contact<P> {
 }
 
 export class Answerer<P extends Credential, A> {
-  readonly #options: AnswererOptions;
+  readonly #options: AnswererOptions<P, A>;
   readonly #live: LiveSessions<P, A>;
   /** Half a first contact, by the session of its frames, oldest first. */
   readonly #contacts = new Map<string, Contact<P>>();
@@ -110,9 +61,9 @@ export class Answerer<P extends Credential, A> {
   readonly #knocks = new Map<Id, { readonly knock: Knock; readonly at: number }>();
   readonly #unknownSaid = new Map<Id, number>();
 
-  constructor(options: AnswererOptions) {
+  constructor(options: AnswererOptions<P, A>) {
     this.#options = options;
-    this.#live = new LiveSessions(options.clock);
+    this.#live = new LiveSessions(options.clock, options.onEnd);
   }
 
   /** How many sessions are open. */
@@ -152,6 +103,24 @@ export class Answerer<P extends Credential, A> {
       throw new RefusedFrame("code_expired", "The peer's enrolment code has expired");
     }
     return isContact(knock.opening) ? this.#meet(knock, peer) : this.#shake(knock, peer);
+  }
+
+  /** The session of an approved device that has been used; a device can be asked in no other. */
+  confirmed(device: Id): Live<P, A> | undefined {
+    return this.#live.confirmed(device);
+  }
+
+  /** Forgets somebody who has just been told of, and is not to wait. */
+  dismiss({ device, key }: Applicant): void {
+    this.#knocks.delete(device);
+    for (const live of this.#live.of(device)) {
+      if (live.peer === null && equalBytes(live.key, key)) this.#live.end(live);
+    }
+  }
+
+  /** Whose session a frame bears, null when nobody's; nothing is proven by that. */
+  ownerOf(bytes: Uint8Array): Id | null {
+    return this.#live.find(decodeFrame(bytes).session)?.device ?? null;
   }
 
   /** Keeps the answer to a message for its repetitions. */
@@ -262,6 +231,7 @@ export class Answerer<P extends Credential, A> {
   }
 
   #letWait(knock: Knock, applicant: Applicant): Step<P, A> {
+    this.#requireInvited(applicant);
     const before = this.#knocks.get(knock.device);
     const at = before?.knock.digest === knock.digest ? before.at : this.#options.clock();
     this.#knocks.delete(knock.device);
@@ -309,17 +279,31 @@ export class Answerer<P extends Credential, A> {
       const { session, remoteStatic: key, words } = contact.responder.finish(frame);
       const known = peer !== null && isKeyOf(peer, key) && (peer.state === "approved" || hadPsk);
       const { digest, device } = knock;
-      this.#open({ device, session, key, peer: known ? peer : null, digest, message2: null });
-      if (known) return { step: "silence" };
+      const fresh = { device, session, key, digest, message2: null };
+      if (known) {
+        this.#open({ ...fresh, peer });
+        return { step: "silence" };
+      }
       const proof = hadPsk ? "code" : "key";
       const applicant = { device, key, proof, words: hadPsk ? null : words } as const;
+      this.#requireInvited(applicant, session);
+      this.#open({ ...fresh, peer: null });
       return { step: "applicant", applicant, inSession: true };
     } catch (error) {
       this.#contacts.delete(toHex(frame.session)); // the handshake is used up
       if (!(error instanceof UnprovenError) || peer !== null) throw error;
       const unproven = { device: knock.device, key: error.claimedKey, words: null } as const;
-      return { step: "applicant", applicant: { ...unproven, proof: "none" }, inSession: false };
+      const applicant = { ...unproven, proof: "none" } as const;
+      this.#requireInvited(applicant);
+      return { step: "applicant", applicant, inSession: false };
     }
+  }
+
+  /** Nothing is kept of who is refused here. */
+  #requireInvited(applicant: Applicant, session?: Session): void {
+    if (this.#options.mayApply?.(applicant) !== false) return;
+    session?.wipe();
+    throw new RefusedFrame("not_invited", "The peer may not apply now");
   }
 
   #data(frame: Frame, device?: Id): Step<P, A> {
@@ -358,17 +342,6 @@ export class Answerer<P extends Credential, A> {
     const unknown = encodeFrame(FrameType.unknown, frame.session, 0, new Uint8Array(0));
     return { step: "reply", frame: unknown };
   }
-}
-
-export interface AnswererOptions {
-  readonly suite: Suite;
-  readonly site: Id;
-  readonly staticKey: KeyPair;
-  readonly purpose: Purpose;
-  /** Milliseconds since whenever, never backwards: how old handshakes and sessions are. */
-  readonly clock: Clock;
-  /** The time of day: when a code expires. */
-  readonly wallClock: Clock;
 }
 
 /** XX and IK are told apart by the length of message 1, which is fixed for each. */

@@ -8,6 +8,8 @@ export class Attempt {
   readonly frames: readonly Uint8Array[];
   /** When to send them next. */
   due: number;
+  /** How often they have been sent. */
+  times = 0;
   #repeat = repeat.first;
   #failures = 0;
 
@@ -17,6 +19,7 @@ export class Attempt {
   }
 
   sent(now: number): void {
+    this.times++;
     this.due = now + this.#repeat;
     this.#repeat = Math.min(this.#repeat * 2, repeat.longest);
   }

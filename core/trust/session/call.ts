@@ -1,7 +1,7 @@
 /**
  * What is inside a data frame: `kind(1) | …`. A call and its answer, or a refusal with a code; the
- * answer names the call by its sequence number. `rpc` sessions carry JSON-RPC instead, whose first
- * byte is `{`.
+ * answer names the call by its sequence number. In `rpc` sessions calls and their answers are JSON-RPC
+ * instead, either way, whose first byte is `{`; only the enrolment is as everywhere.
  */
 import { concat, utf8, viewOf } from "../../base/bytes.ts";
 import { CodedError } from "../../base/errors.ts";
@@ -13,13 +13,40 @@ export type Message =
   | { readonly kind: "call"; readonly body: Uint8Array }
   | { readonly kind: "enrol"; readonly body: Uint8Array }
   | { readonly kind: "answer"; readonly to: number; readonly body: Uint8Array }
-  | { readonly kind: "refusal"; readonly to: number; readonly code: string };
+  | { readonly kind: "refusal"; readonly to: number; readonly code: string }
+  /** A JSON-RPC request or response; the body is all of it. */
+  | { readonly kind: "rpc"; readonly body: Uint8Array };
 
-export class CallError extends CodedError<"malformed"> {
+/** As the one who asks has written it: "7" is not 7. */
+export type RpcId = string | number;
+
+/** What a session has to know of a JSON-RPC message; who reads it is `core/wire/json_rpc.ts`. */
+export type RpcHead =
+  | { readonly kind: "request"; readonly id: RpcId }
+  /** `refusal` is a code of ours, null for a result and for an error of the method's own. */
+  | { readonly kind: "response"; readonly id: RpcId; readonly refusal: string | null };
+
+/** @throws CodedError when it is neither a request nor a response */
+export type ReadRpc = (body: Uint8Array) => RpcHead;
+
+export type CallErrorCode =
+  | "malformed"
+  | "too_many_calls" // more under way than anybody needs
+  | "id_in_use"; // the answer to another call with this id may still come
+
+export class CallError extends CodedError<CallErrorCode> {
   override readonly name = "CallError";
 }
 
+/** `{`: no kind will ever have this number. */
+const brace = 0x7b;
+
+/** @throws CallError "malformed" when a JSON-RPC message does not begin with `{` */
 export function encodeMessage(message: Message): Uint8Array {
+  if (message.kind === "rpc") {
+    if (message.body[0] !== brace) throw malformed();
+    return message.body;
+  }
   if (message.kind === "call") return concat(Uint8Array.of(1), message.body);
   if (message.kind === "enrol") return concat(Uint8Array.of(4), message.body);
   const head = new Uint8Array(9);
@@ -44,6 +71,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
   const kind = bytes[0];
   if (kind === 1) return { kind: "call", body: bytes.subarray(1) };
   if (kind === 4) return { kind: "enrol", body: bytes.subarray(1) };
+  if (kind === brace) return { kind: "rpc", body: bytes };
   if ((kind !== 2 && kind !== 3) || bytes.length < 9) throw malformed();
   const view = viewOf(bytes);
   const to = view.getUint32(1) * 2 ** 32 + view.getUint32(5);

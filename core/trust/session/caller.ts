@@ -7,11 +7,13 @@
  * It promises that a frame of the other side is heard once, and that a call is answered by its own
  * answer or fails at its deadline. A call may be executed and its answer lost, and then it is made
  * again in another session: what must not happen twice bears an id of its own (`run_once.ts`).
+ *
+ * In an `rpc` session the site calls too: its requests come out, and go back answered. There nobody
+ * may be able to tell that the session is forgotten, because data frames name no device that could be
+ * told: when the site is silent, it is asked whether it is there, and then greeted anew.
  */
 import { equalBytes } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
 import { isId } from "../../base/id.ts";
-import type { KeyPair, Suite } from "../crypto.ts";
 import {
   decodeEnrolAnswer,
   decodeMessage,
@@ -19,39 +21,18 @@ import {
   type Message,
   sealMessage,
 } from "./call.ts";
+import { Asked, type Request } from "./asked.ts";
 import { Attempt, retryAfter } from "./attempt.ts";
+import type { Advance, CallerOptions, Failure } from "./calling.ts";
+import { Calls } from "./calls.ts";
 import { ContactInitiator } from "./contact.ts";
+import { Doubt } from "./doubt.ts";
 import { decodeFrame, type Frame, FrameType } from "./frame.ts";
 import { Initiator, zeroPsk } from "./handshake.ts";
 import type { Hello } from "./hello.ts";
 import type { Session } from "./session.ts";
 
-/** Why a call has no answer. Of a frame that could not be carried, the transport says which it is. */
-export type Failure = "no_answer" | "unreachable" | "refused" | "pending";
-
-export type Outcome =
-  & { readonly call: number }
-  & (
-    | { readonly answer: Uint8Array }
-    | { readonly refusal: string }
-    | { readonly failure: Failure }
-  );
-
-/** What there is to do. */
-export interface Advance {
-  /** Frames to send: those of one list one after another, since they build on each other. */
-  readonly send: readonly (readonly Uint8Array[])[];
-  readonly outcomes: readonly Outcome[];
-  /** When to ask again at the latest, on the caller's clock; Infinity when nothing is under way. */
-  readonly due: number;
-}
-
-interface Call {
-  readonly id: number;
-  readonly body: Uint8Array;
-  readonly deadline: number;
-  sent: { readonly seq: number; readonly attempt: Attempt; readonly heard: number } | null;
-}
+export type { Advance, CallerOptions, Failure, Outcome } from "./calling.ts";
 
 interface Shaking {
   readonly initiator: Initiator | ContactInitiator;
@@ -72,17 +53,16 @@ interface Fresh {
   enrolment: { readonly seq: number; readonly attempt: Attempt } | null;
   /** When to ask again whether it is approved. */
   askAgain: number;
+  /** What the site has asked before its answer to the enrolment has come. */
+  readonly asked: Asked;
 }
 
 interface Open {
   readonly session: Session;
-  /** The highest sequence number of the other side that has opened here. */
-  heard: number;
+  readonly asked: Asked;
+  readonly doubt: Doubt;
 }
 
-/** Frames in flight stay well inside the windows of 64 on both sides. */
-const inFlight = 48;
-const answersAhead = 60;
 /** Milliseconds for message 2, and again for the answer to the enrolment. */
 const handshakeTime = 5_000;
 /** Whoever waits for approval asks so often in its session. */
@@ -94,8 +74,7 @@ export class Caller {
   readonly #options: CallerOptions;
   #site: Hello["site"];
   #remoteStatic: Uint8Array | undefined;
-  /** Not answered yet, in the order in which they came. */
-  readonly #calls = new Map<number, Call>();
+  readonly #calls: Calls<Failure>;
   #lastCall = 0;
   #shaking: Shaking | undefined;
   #fresh: Fresh | undefined;
@@ -108,10 +87,10 @@ export class Caller {
   #waits = 0;
   #isAdmitted = false;
   #trouble: Failure = "no_answer";
-  readonly #outcomes: Outcome[] = [];
 
   constructor(options: CallerOptions) {
     this.#options = options;
+    this.#calls = new Calls(options.readRpc, () => ++this.#lastCall);
     this.#site = options.hello.site;
     this.#remoteStatic = options.remoteStatic;
   }
@@ -127,24 +106,29 @@ export class Caller {
     return { site: this.#site, remoteStatic: this.#remoteStatic };
   }
 
-  /** Makes a call; its outcome bears the number returned. @param deadline on the caller's clock */
+  /**
+   * Makes a call; its outcome bears the number returned. @param deadline on the caller's clock
+   * @throws CallError "id_in_use"; CodedError of `readRpc`
+   */
   call(body: Uint8Array, deadline: number): number {
-    const id = ++this.#lastCall;
-    this.#calls.set(id, { id, body, deadline, sent: null });
-    return id;
+    return this.#calls.call(body, deadline);
+  }
+
+  /** Answers a request of the site; when its session has ended, nobody waits for that any more. */
+  answer(request: Request, body: Uint8Array): void {
+    this.#open?.asked.answer(this.#open.session, request, body);
   }
 
   /** Does what is due. Call it after everything else, and when the time has come. */
   advance(): Advance {
     const now = this.#options.clock();
-    for (const call of this.#calls.values()) {
-      if (call.deadline <= now) this.#settle(call, { failure: this.#trouble });
-    }
+    this.#calls.expire(now, this.#trouble);
     this.#endWhatIsOver(now);
     if (this.#calls.size > 0) {
       if (this.#mayShake && this.#notBefore <= now) this.#shake(now);
       this.#enrol(now);
-      this.#seal(now);
+      if (this.#open !== undefined) this.#calls.seal(this.#open.session, now);
+      this.#doubt(now);
     }
     const send: (readonly Uint8Array[])[] = [];
     for (const attempt of this.#attempts()) {
@@ -152,7 +136,10 @@ export class Caller {
       send.push(attempt.frames);
       attempt.sent(now);
     }
-    return { send, outcomes: this.#outcomes.splice(0), due: this.#due() };
+    const asked = this.#open?.asked;
+    for (const answer of asked?.takeFrames() ?? []) send.push([answer]);
+    const [outcomes, requests] = [this.#calls.takeOutcomes(), asked?.takeRequests() ?? []];
+    return { send, outcomes, requests, due: this.#due() };
   }
 
   /** Takes a frame. @throws CodedError when it is not one that was waited for: nothing has changed */
@@ -164,15 +151,21 @@ export class Caller {
       // that the session is unknown may be a lie, or true until message 3 arrives: `until` decides
       if (frame.type !== FrameType.data) return;
       const { plaintext, duplicate, seq } = fresh.session.open(frame);
-      if (!duplicate) this.#enrolled(fresh, decodeMessage(plaintext), seq);
+      if (duplicate) return;
+      const message = decodeMessage(plaintext);
+      if (message.kind !== "rpc") return this.#enrolled(fresh, message);
+      // the answer to the enrolment, without which nothing is acted on, is still on its way
+      if (this.#options.readRpc?.(message.body).kind === "request") {
+        fresh.asked.take(seq, message.body);
+      }
     } else if (open !== undefined && equalBytes(frame.session, open.session.id)) {
       if (frame.type === FrameType.unknown) return this.#unknownOpen();
       if (frame.type !== FrameType.data) return;
       const { plaintext, duplicate, seq } = open.session.open(frame);
-      if (duplicate) return;
-      open.heard = Math.max(open.heard, seq);
+      if (duplicate) return open.asked.repeated(seq);
+      open.doubt.settle();
       this.#trouble = "no_answer";
-      this.#answered(decodeMessage(plaintext));
+      this.#hear(open, seq, decodeMessage(plaintext));
     }
   }
 
@@ -180,17 +173,16 @@ export class Caller {
   failed(frame: Uint8Array, failure: Failure): void {
     const now = this.#options.clock();
     this.#trouble = failure;
+    this.#open?.doubt.settle();
     const attempt = [...this.#attempts()].find(({ frames }) => frames.includes(frame));
     if (attempt === undefined) return;
     if (failure === "unreachable" || failure === "no_answer") {
       attempt.failed(now, this.#options.random());
     } else if (attempt === this.#shaking?.attempt || attempt === this.#fresh?.enrolment?.attempt) {
       this.#giveUp(now, failure === "pending");
-      if (failure === "refused") this.#settleAll({ failure });
+      if (failure === "refused") this.#calls.end({ failure });
     } else {
-      for (const call of this.#calls.values()) {
-        if (call.sent?.attempt === attempt) this.#settle(call, { failure });
-      }
+      this.#calls.end({ failure }, attempt);
     }
   }
 
@@ -206,17 +198,26 @@ export class Caller {
     if (this.#open?.session.expired) this.#lose();
     const shaking = this.#shaking;
     if (shaking !== undefined && shaking.until <= now) {
-      // silence is what a stranger without a code gets until somebody approves it
-      const isStranger = !this.#isAdmitted && equalBytes(this.#options.psk, zeroPsk);
       if (shaking.isResting) this.#shaking = undefined;
-      else if (!isStranger || this.#trouble !== "no_answer") this.#giveUp(now, false);
+      else if (!this.#isIgnored) this.#giveUp(now, false);
       else {
         shaking.isResting = true;
         shaking.attempt.due = Infinity;
         shaking.until = now + this.#wait();
       }
     }
-    if (this.#fresh !== undefined && this.#fresh.until <= now) this.#giveUp(now, false);
+    const fresh = this.#fresh;
+    if (fresh === undefined || fresh.until > now) return;
+    const isIgnored = this.#isIgnored && fresh.message3 !== null;
+    this.#giveUp(now, false);
+    // strangers may be let in for minutes only: whoever has shown its words knocks all the time
+    if (isIgnored) this.#notBefore = now + patience.first * (0.5 + this.#options.random());
+  }
+
+  /** Silence is what a stranger without a code gets, until somebody lets it in. */
+  get #isIgnored(): boolean {
+    return !this.#isAdmitted && equalBytes(this.#options.psk, zeroPsk) &&
+      this.#trouble === "no_answer";
   }
 
   get #isShaking(): boolean {
@@ -244,14 +245,14 @@ export class Caller {
 
   #finish({ initiator }: Shaking, message2: Frame): void {
     const now = this.#options.clock();
-    const common = { until: now + handshakeTime, enrolment: null, askAgain: now };
+    const rest = { until: now + handshakeTime, enrolment: null, askAgain: now, asked: new Asked() };
     this.#shaking = undefined;
     try {
       this.#fresh = initiator instanceof ContactInitiator
-        ? { ...initiator.finish(message2), ...common }
+        ? { ...initiator.finish(message2), ...rest }
         : {
           ...{ session: initiator.finish(message2), remoteStatic: this.#remoteStatic! },
-          ...{ message3: null, words: null, ...common },
+          ...{ message3: null, words: null, ...rest },
         };
     } catch (error) {
       // forged, or damaged on the way: the initiator is used up, and the next attempt makes another
@@ -264,14 +265,13 @@ export class Caller {
   #enrol(now: number): void {
     const fresh = this.#fresh;
     if (fresh === undefined || fresh.enrolment !== null || fresh.askAgain > now) return;
-    const body = encodeEnrolRequest(this.#options.signKey);
-    const { seq, frame } = sealMessage(fresh.session, { kind: "enrol", body });
+    const { seq, frame } = this.#sealEnrolment(fresh.session);
     const frames = fresh.message3 === null ? [frame] : [fresh.message3, frame];
     fresh.enrolment = { seq, attempt: new Attempt(now, ...frames) };
     fresh.until = now + handshakeTime;
   }
 
-  #enrolled(fresh: Fresh, message: Message, heard: number): void {
+  #enrolled(fresh: Fresh, message: Message): void {
     if (!("to" in message) || message.to !== fresh.enrolment?.seq) return;
     const now = this.#options.clock();
     if (message.kind === "refusal" && message.code === "pending") {
@@ -283,13 +283,14 @@ export class Caller {
     }
     if (message.kind === "refusal") {
       this.#giveUp(now, false);
-      return this.#settleAll({ refusal: message.code });
+      return this.#calls.end({ refusal: message.code });
     }
     const { site } = decodeEnrolAnswer(message.body);
     if (this.#site === "" && isId(site)) this.#site = site;
     this.#remoteStatic = fresh.remoteStatic;
     this.#lose();
-    this.#open = { session: fresh.session, heard };
+    const { session, asked } = fresh;
+    this.#open = { session, asked, doubt: new Doubt() };
     this.#fresh = undefined;
     this.#failures = this.#waits = 0;
     this.#isAdmitted = true;
@@ -313,47 +314,35 @@ export class Caller {
   #unknownOpen(): void {
     if (this.#forgotten || this.#isShaking) return;
     this.#forgotten = true;
+    this.#open?.doubt.settle();
     this.#notBefore = this.#options.clock() + this.#options.random() * 1_000;
   }
 
-  /** Seals what waits, while the windows have room for it and for what answers it. */
-  #seal(now: number): void {
+  /** Asks a silent site whether it still knows the session: the enrolment is answered at once. */
+  #doubt(now: number): void {
     const open = this.#open;
-    if (open === undefined) return;
-    const waiting = [...this.#calls.values()];
-    for (const call of waiting) {
-      if (call.sent !== null) continue;
-      if (this.#isFull(open)) break;
-      const { seq, frame } = sealMessage(open.session, { kind: "call", body: call.body });
-      call.sent = { seq, attempt: new Attempt(now, frame), heard: open.heard };
-    }
+    if (open === undefined || this.#forgotten || this.#options.readRpc === undefined) return;
+    if (this.#calls.areSent) open.doubt.waits(now);
+    if (open.doubt.advance(now, () => this.#sealEnrolment(open.session).frame)) this.#unknownOpen();
   }
 
-  #isFull({ session, heard }: Open): boolean {
-    const sent = [...this.#calls.values()].flatMap(({ sent }) => sent ?? []);
-    const [oldest] = sent; // calls are sealed in the order in which they came
-    return oldest !== undefined &&
-      (session.renewsNext || session.nextSeq - oldest.seq >= inFlight ||
-        heard - oldest.heard + sent.length >= answersAhead);
+  #sealEnrolment(session: Session) {
+    const body = encodeEnrolRequest(this.#options.signKey);
+    return sealMessage(session, { kind: "enrol", body });
   }
 
-  #answered(message: Message): void {
-    if (!("to" in message)) return;
-    for (const call of this.#calls.values()) {
-      if (call.sent?.seq !== message.to) continue;
-      if (message.kind === "answer") this.#settle(call, { answer: message.body });
-      else this.#settle(call, { refusal: message.code });
+  #hear(open: Open, seq: number, message: Message): void {
+    if (message.kind !== "rpc") {
+      if ("to" in message) this.#calls.answered(message);
       return;
     }
-  }
-
-  #settle({ id }: Call, how: { answer: Uint8Array } | { refusal: string } | { failure: Failure }) {
-    this.#calls.delete(id);
-    this.#outcomes.push({ call: id, ...how });
-  }
-
-  #settleAll(how: { refusal: string } | { failure: Failure }): void {
-    for (const call of this.#calls.values()) this.#settle(call, how);
+    const head = this.#options.readRpc?.(message.body);
+    if (head?.kind === "request") {
+      open.asked.take(seq, message.body);
+    } else if (head?.kind === "response") {
+      const { id, refusal } = head;
+      this.#calls.responded(id, refusal === null ? { answer: message.body } : { refusal });
+    }
   }
 
   /** What was under way in the session that ends is made again in the next. */
@@ -361,40 +350,26 @@ export class Caller {
     this.#open?.session.wipe();
     this.#open = undefined;
     this.#forgotten = false;
-    for (const call of this.#calls.values()) call.sent = null;
+    this.#calls.unseal();
   }
 
   *#attempts(): Iterable<Attempt> {
     if (this.#shaking !== undefined) yield this.#shaking.attempt;
     if (this.#fresh?.enrolment) yield this.#fresh.enrolment.attempt;
-    for (const { sent } of this.#calls.values()) if (sent !== null) yield sent.attempt;
+    const question = this.#open?.doubt.attempt;
+    if (question !== undefined) yield question;
+    yield* this.#calls.attempts();
   }
 
   #due(): number {
     if (this.#calls.size === 0) return Infinity;
     const times = [...this.#attempts()].map(({ due }) => due);
-    for (const { deadline } of this.#calls.values()) times.push(deadline);
+    times.push(this.#calls.deadline);
     if (this.#shaking !== undefined) times.push(this.#shaking.until);
     if (this.#fresh !== undefined) times.push(this.#fresh.until);
     if (this.#fresh?.enrolment === null) times.push(this.#fresh.askAgain);
     if (this.#mayShake) times.push(this.#notBefore);
+    if (this.#open !== undefined && !this.#forgotten) times.push(this.#open.doubt.due);
     return Math.min(...times);
   }
-}
-
-export interface CallerOptions {
-  readonly suite: Suite;
-  /** Whom it wants to talk to about what; the site is "" when only its address is known. */
-  readonly hello: Hello;
-  readonly staticKey: KeyPair;
-  /** The statement key that the site binds. */
-  readonly signKey: Uint8Array;
-  /** The site's static key; without it the first contact is made. */
-  readonly remoteStatic?: Uint8Array;
-  /** Zeros without a code. */
-  readonly psk: Uint8Array;
-  /** Milliseconds since whenever, never backwards. */
-  readonly clock: Clock;
-  /** In [0, 1): spreads what many devices do after an outage. */
-  readonly random: () => number;
 }

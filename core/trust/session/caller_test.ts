@@ -62,7 +62,12 @@ Deno.test("Caller joins a site by its code and has its call answered, by either 
 
 Deno.test("Caller says nothing as long as there is nothing to call", () => {
   const { caller } = joining();
-  assert.deepEqual(caller.machine.advance(), { send: [], outcomes: [], due: Infinity });
+  assert.deepEqual(caller.machine.advance(), {
+    send: [],
+    outcomes: [],
+    requests: [],
+    due: Infinity,
+  });
 });
 
 Deno.test("Caller makes the first contact once, and uses the key that it has pinned then", () => {
@@ -349,7 +354,12 @@ Deno.test("Caller.close() erases the keys of its session and calls nobody any mo
     assert.deepEqual(keys.map((okm) => [okm.length, isZero(okm)]), [[64, false], [64, false]]);
     caller.machine.close();
     assert.deepEqual(keys.map(isZero), [true, false]);
-    assert.deepEqual(caller.machine.advance(), { send: [], outcomes: [], due: Infinity });
+    assert.deepEqual(caller.machine.advance(), {
+      send: [],
+      outcomes: [],
+      requests: [],
+      due: Infinity,
+    });
     assert.equal(caller.machine.words, null);
   }
 });

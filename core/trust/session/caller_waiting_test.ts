@@ -214,6 +214,27 @@ Deno.test("Caller tells its calls that it is refused, when it is revoked while i
   assert.deepEqual(caller.heard(call), ["failed: refused"]);
 });
 
+Deno.test("Caller knocks twice a minute while nobody takes its first contact, and gets in then", () => {
+  const site = new TestSite(suite);
+  site.mayApply = () => false;
+  const caller = new TestCaller(site);
+  const call = caller.call("hello");
+  const began = caller.now;
+  caller.settle();
+  const knocks = () => caller.sent.filter((frame) => typeOf(frame) === FrameType.message1).length;
+  const times = caller.run(20 * minutes).map((time) => (time - began) / seconds);
+  // each first contact is given 5 seconds
+  assert.equal(knocks(), Math.ceil(20 * 60 / 35), `${times}`);
+  assert.equal(site.applicants.length, 0);
+  assert.equal(site.answerer.size, 0);
+  site.mayApply = () => true;
+  caller.run(35 * seconds);
+  assert.equal(site.applicants.length, 1);
+  caller.approve();
+  caller.run(10 * minutes);
+  assert.deepEqual(caller.heard(call), ["hello"]);
+});
+
 Deno.test("a stranger's session is unknown to the site after 10 minutes, as these tests presume", () => {
   const { site, caller } = waiting();
   const device = site.device("m-2");

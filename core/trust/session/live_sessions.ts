@@ -6,6 +6,9 @@
 import { equalBytes, toHex } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Id } from "../../base/id.ts";
+import type { Credential } from "./answering.ts";
+import type { Calls } from "./calls.ts";
+import type { RequestFailure } from "./requests.ts";
 import { type Session, windowSize } from "./session.ts";
 
 /** @template P what the site knows of a device. @template A an answer, as its keeper has it */
@@ -24,6 +27,8 @@ export interface Live<P, A> {
   confirmed: boolean;
   /** Answers by the sequence number of their messages, the last 64. */
   readonly answers: Map<number, A>;
+  /** What the device is asked; null as long as it is asked nothing. */
+  asked: Calls<RequestFailure> | null;
 }
 
 /** Unconfirmed handshakes that a device may have open, and for how long. */
@@ -33,16 +38,19 @@ export const unconfirmedAge = 30_000;
 const strangerLimit = 256;
 const strangerAge = 10 * 60_000;
 
-export class LiveSessions<P, A> {
+export class LiveSessions<P extends Credential, A> {
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Live<P, A>>();
   /** Oldest first. */
   readonly #devices = new Map<Id, readonly Live<P, A>[]>();
   /** Oldest first. */
   readonly #strangers = new Set<Live<P, A>>();
+  readonly #onEnd: ((live: Live<P, A>) => void) | undefined;
 
-  constructor(clock: Clock) {
+  /** @param onEnd hears of each session that ends before `close`, when it is forgotten already */
+  constructor(clock: Clock, onEnd?: (live: Live<P, A>) => void) {
     this.#clock = clock;
+    this.#onEnd = onEnd;
   }
 
   get size(): number {
@@ -61,14 +69,25 @@ export class LiveSessions<P, A> {
     return this.#devices.get(device) ?? [];
   }
 
+  /** The session in which an approved device has sent something. */
+  confirmed(device: Id): Live<P, A> | undefined {
+    for (const live of this.of(device)) {
+      if (!live.confirmed || live.peer?.state !== "approved") continue;
+      if (!this.#isOver(live)) return live;
+      this.end(live);
+    }
+    return undefined;
+  }
+
   unconfirmed(device: Id): Live<P, A>[] {
     for (const live of this.of(device)) if (this.#isOver(live)) this.end(live);
     return this.of(device).filter(({ confirmed }) => !confirmed);
   }
 
   /** Adds a session that is worth nothing until `confirm`. The oldest of its like gives way. */
-  add(fresh: Omit<Live<P, A>, "began" | "confirmed" | "answers">): void {
-    const live = { ...fresh, began: this.#clock(), confirmed: false, answers: new Map() };
+  add(fresh: Omit<Live<P, A>, "began" | "confirmed" | "answers" | "asked">): void {
+    const unused = { confirmed: false, answers: new Map(), asked: null };
+    const live = { ...fresh, began: this.#clock(), ...unused };
     const isStranger = live.peer === null;
     // refusing the newcomer instead would let a few recorded messages 1 keep the real device out
     const rivals = isStranger
@@ -109,6 +128,7 @@ export class LiveSessions<P, A> {
     const rest = this.of(live.device).filter((other) => other !== live);
     if (rest.length === 0) this.#devices.delete(live.device);
     else this.#devices.set(live.device, rest);
+    this.#onEnd?.(live);
   }
 
   /** Keeps the answer to a message for its repetitions. */

@@ -65,6 +65,11 @@ export class Session {
     return this.#sender.seq;
   }
 
+  /** The highest sequence number that has opened, −1 before the first. */
+  get topSeq(): number {
+    return this.#receiver.top;
+  }
+
   /**
    * Whether the keys are due for renewal by age: the next frame skips numbers, and what is still under
    * way falls out of the other side's window.
@@ -162,7 +167,7 @@ class Receiver {
   #current: Uint8Array;
   #generation = 0;
   /** The highest sequence number that verified, −1 before the first. */
-  #top = -1;
+  top = -1;
   /** Per slot `seq % 64`: which sequence number verified there. */
   readonly #seen: number[] = [];
   /** And its tag. Made with the first frame: many a session that a handshake leaves never has one. */
@@ -175,7 +180,7 @@ class Receiver {
 
   open(frame: Frame): Opened {
     const { seq, body } = frame;
-    if (seq <= this.#top - windowSize) {
+    if (seq <= this.top - windowSize) {
       throw new SessionError("replayed", "Cannot open the frame: it is older than the window");
     }
     const generation = Math.floor(seq / generationLength);
@@ -197,7 +202,7 @@ class Receiver {
     if (generation > this.#generation) this.#commit(key);
     this.#seen[slot] = seq;
     this.#tags.set(tag, slot * 16);
-    this.#top = Math.max(this.#top, seq);
+    this.top = Math.max(this.top, seq);
     return { seq, plaintext, duplicate: false };
   }
 

@@ -1,0 +1,44 @@
+/**
+ * Doubt whether the other side of an open session still knows it. Where data frames name no device,
+ * nobody can be told that his session is unknown: he notices the silence, asks whether anybody is
+ * there with a frame that is answered at once, and begins anew when that stays silent too. Slow calls
+ * alone never end a session.
+ */
+import { Attempt } from "./attempt.ts";
+
+/** Milliseconds of silence before the question, and for its answer: it is asked three times. */
+const patience = { silence: 6_000, question: 8_000 };
+
+export class Doubt {
+  /** Since when the other side owes a sign of life; null when nothing is under way. */
+  #silentSince: number | null = null;
+  #question: { readonly attempt: Attempt; readonly until: number } | null = null;
+
+  /** The other side lives, or it is known why it is silent. */
+  settle(): void {
+    this.#silentSince = this.#question = null;
+  }
+
+  /** Something has been sent that is to be answered. */
+  waits(now: number): void {
+    this.#silentSince ??= now;
+  }
+
+  /** Goes on. Returns whether the session is to be given up. @param ask seals the question */
+  advance(now: number, ask: () => Uint8Array): boolean {
+    if (this.#question !== null) return this.#question.until <= now;
+    if (this.#silentSince === null || now < this.#silentSince + patience.silence) return false;
+    this.#question = { attempt: new Attempt(now, ask()), until: now + patience.question };
+    return false;
+  }
+
+  get attempt(): Attempt | undefined {
+    return this.#question?.attempt;
+  }
+
+  /** When to go on. */
+  get due(): number {
+    if (this.#question !== null) return this.#question.until;
+    return this.#silentSince === null ? Infinity : this.#silentSince + patience.silence;
+  }
+}
