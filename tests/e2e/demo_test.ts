@@ -89,8 +89,8 @@ Deno.test("edgeward demo fails when somebody rewrites the history of its cloud",
 function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }): void {
   assert.equal(code, 0, stderr);
   const lines: unknown[] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const last = lines.pop() as { metering: Metering; log: Log; seconds: number };
-  const { metering, log, seconds, ...final } = last;
+  const last = lines.pop() as { metering: Metering; share: unknown; log: Log; seconds: number };
+  const { metering, share, log, seconds, ...final } = last;
   const windows = lines.map(windowOf);
 
   assert.deepEqual(final, { final: true });
@@ -108,6 +108,9 @@ function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }
     rows_per_meter: rows,
   });
   checkRevisions(windows);
+  assert.deepEqual(share, {
+    ...{ gateways: 3, threshold: 2, unlocks_ok: 1, unlocks_failed: 0, mounts_ok: 1 },
+  });
   const { size } = log;
   assert.deepEqual(log, { size, checkpoint_verified: true, witnesses: 2 });
   assert.ok(size > metering.windows, `${size} entries, and ${metering.windows} windows`);
