@@ -171,6 +171,25 @@ function malformed(why: string): CborError {
 }
 
 /**
+ * Reads bytes that are one map, all of whose members `read` asks for.
+ * @param malformed makes the error of whatever is wrong
+ */
+export function readMap<T>(
+  bytes: Uint8Array,
+  read: (map: MapReader) => T,
+  malformed: (cause: unknown) => Error,
+): T {
+  try {
+    const map = new MapReader(decodeCbor(bytes));
+    const value = read(map);
+    map.end();
+    return value;
+  } catch (error) {
+    throw malformed(error);
+  }
+}
+
+/**
  * A view of a decoded map that hands out typed members and refuses what is missing, mistyped or,
  * at `end()`, not asked for.
  */

@@ -6,7 +6,7 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { type Id, isId } from "../base/id.ts";
-import { decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
+import { encodeCbor, MapReader, readMap } from "../trust/cbor.ts";
 import { maxRosterBytes } from "../trust/share/roster.ts";
 
 export type CeremonyCall =
@@ -155,14 +155,7 @@ function bounded(bytes: Uint8Array, most: number): Uint8Array {
 }
 
 function decoded<T>(bytes: Uint8Array, read: (map: MapReader) => T): T {
-  try {
-    const map = new MapReader(decodeCbor(bytes));
-    const value = read(map);
-    map.end();
-    return value;
-  } catch (error) {
-    throw malformed(error);
-  }
+  return readMap(bytes, read, malformed);
 }
 
 function malformed(cause?: unknown): CeremonyMessageError {

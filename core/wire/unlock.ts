@@ -10,7 +10,7 @@
 import { utf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 import type { Id } from "../base/id.ts";
-import { type Cbor, decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
+import { type Cbor, decodeCbor, encodeCbor, type MapReader, readMap } from "../trust/cbor.ts";
 import type { Suite } from "../trust/crypto.ts";
 import { isScheme, maxMembers, type Scheme } from "../trust/share/scheme.ts";
 
@@ -309,14 +309,7 @@ function isRequestName(item: Cbor): item is string {
 }
 
 function decoded<T>(bytes: Uint8Array, read: (map: MapReader) => T): T {
-  try {
-    const map = new MapReader(decodeCbor(bytes));
-    const value = read(map);
-    map.end();
-    return value;
-  } catch (error) {
-    throw malformed(error);
-  }
+  return readMap(bytes, read, malformed);
 }
 
 function malformed(cause?: unknown): UnlockError {

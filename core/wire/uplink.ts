@@ -6,7 +6,7 @@
  */
 import { CodedError } from "../base/errors.ts";
 import { type Id, isId } from "../base/id.ts";
-import { type Cbor, decodeCbor, encodeCbor, MapReader } from "../trust/cbor.ts";
+import { type Cbor, decodeCbor, encodeCbor, type MapReader, readMap } from "../trust/cbor.ts";
 
 /** A place in a fog's chain; epoch 0 is before its beginning. */
 export interface Link {
@@ -206,14 +206,7 @@ function pair(item: Cbor): readonly [Cbor, Cbor] {
 }
 
 function decoded<T>(bytes: Uint8Array, read: (map: MapReader) => T): T {
-  try {
-    const map = new MapReader(decodeCbor(bytes));
-    const value = read(map);
-    map.end();
-    return value;
-  } catch (error) {
-    throw malformed(error);
-  }
+  return readMap(bytes, read, malformed);
 }
 
 function malformed(cause?: unknown): UplinkError {

@@ -1,7 +1,8 @@
 /**
  * Who stands at the door: keys that came under a name and wait for a person's decision. The list lives
  * in memory only, since anybody can write to it; whoever waits repeats itself. It is bounded for each
- * name and in all, and proven keys are never pushed out by unproven ones.
+ * name and in all, for each kind of proof apart: anybody can make keys, so however many of them come,
+ * they never push out who holds a code; nor do those that prove nothing push out a proven key.
  */
 import { equalBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -19,7 +20,7 @@ export interface Waiting extends Applicant {
 /** How a person names the key: by what the device shows. */
 export type Recognition = { readonly words: string } | { readonly fingerprint: string };
 
-const limits = { proven: 256, unproven: 64 };
+const limits = { code: 256, key: 256, none: 64 };
 const perName = 4;
 /** Who waits comes back every 10 minutes at the least. */
 const patience = 15 * 60_000;
@@ -48,11 +49,10 @@ export class Applicants {
     if (before !== undefined && isProven(before) && !isProven(applicant)) return false;
     this.#dropWhere(isSame);
     this.#waiting.push({ ...applicant, kind, firstSeen: before?.firstSeen ?? now, lastSeen: now });
-    const alike = this.#waiting.filter((one) => isProven(one) === isProven(applicant));
+    const alike = this.#waiting.filter(({ proof }) => proof === applicant.proof);
     const mine = alike.filter((one) => one.kind === kind && one.device === applicant.device);
-    const limit = isProven(applicant) ? limits.proven : limits.unproven;
     if (mine.length > perName) this.#dropWhere((one) => one === mine[0]);
-    else if (alike.length > limit) this.#dropWhere((one) => one === alike[0]);
+    else if (alike.length > limits[applicant.proof]) this.#dropWhere((one) => one === alike[0]);
     return before === undefined;
   }
 

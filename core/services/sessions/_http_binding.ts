@@ -46,6 +46,7 @@ export function sessionPath(purpose: Purpose): string {
 export function httpTransport(remote: Remote, purpose: Purpose): Transport {
   const url = new URL(sessionPath(purpose), remote.url);
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 8 });
+  const closing = new AbortController();
   return {
     async send(frame, receive) {
       let response: Response;
@@ -57,7 +58,7 @@ export function httpTransport(remote: Remote, purpose: Purpose): Transport {
           body: frame.slice(),
           client,
           redirect: "error",
-          signal: AbortSignal.timeout(20_000),
+          signal: AbortSignal.any([closing.signal, AbortSignal.timeout(20_000)]),
         });
         body = new Uint8Array(await response.arrayBuffer());
       } catch (error) {
@@ -77,6 +78,7 @@ export function httpTransport(remote: Remote, purpose: Purpose): Transport {
       if (response.status !== 204) throw unreachable(remote, `status ${response.status}`);
     },
     [Symbol.asyncDispose]() {
+      closing.abort();
       client.close();
       return Promise.resolve();
     },
