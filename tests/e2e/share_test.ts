@@ -76,8 +76,7 @@ for (const [k, n] of [[2, 3], [3, 5]] as const) {
         }
       });
     }
-    const tooFew = [...subsets(n, k - 1)];
-    for (const running of tooFew.filter((_, i) => i % 3 === 0)) {
+    for (const running of subsets(n, k - 1)) {
       await withOnly(gateways, running, async () => {
         for (const scheme of ["voprf", "shamir"] as const) await staysShut(device, volumes[scheme]);
       });
