@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { fromBase64url } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
 import { type Access, actorOf, type Guarded } from "../services/access/mod.ts";
+import { jsonMembers } from "../services/http/mod.ts";
 import type { BanOptions, Recognition } from "../services/peers/mod.ts";
 import { isPrintable, longestJoin, longestName, longestReason } from "../services/peers/mod.ts";
 import { type Enrolment, enrolmentToJson } from "../wire/enrolment.ts";
@@ -145,14 +146,9 @@ function nameOf(c: Context): { kind: PeerKind; id: string } {
 
 /** The members of the body; none when there is no body. */
 async function bodyOf(c: Context): Promise<Readonly<Record<string, unknown>>> {
-  const text = await c.req.text();
-  try {
-    const body: unknown = text === "" ? {} : JSON.parse(text);
-    if (typeof body === "object" && body !== null && !Array.isArray(body)) {
-      return body as Record<string, unknown>;
-    }
-  } catch { /* said below */ }
-  throw badRequest("a JSON object");
+  const members = await jsonMembers(c);
+  if (members === null) throw badRequest("a JSON object");
+  return members;
 }
 
 function recognitionOf({ words, fingerprint }: Readonly<Record<string, unknown>>): Recognition {

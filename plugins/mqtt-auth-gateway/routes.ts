@@ -10,7 +10,7 @@ import { Secret } from "../../core/base/secret.ts";
 import { actorOf, type ApiRole, type Guarded } from "../../core/services/access/mod.ts";
 import type { SiteAudit } from "../../core/services/audit.ts";
 import { type Database, DatabaseError } from "../../core/services/db/mod.ts";
-import { problem } from "../../core/services/http/mod.ts";
+import { jsonMembers, problem } from "../../core/services/http/mod.ts";
 import type { Suite } from "../../core/trust/crypto.ts";
 import { RpcError, type RpcRequest } from "../../core/wire/json_rpc.ts";
 import type { Directory } from "./directory.ts";
@@ -214,14 +214,9 @@ function idOf(c: Context): Id {
 
 /** The members of the body; none when there is no body. */
 async function bodyOf(c: Context): Promise<Readonly<Record<string, unknown>>> {
-  const text = await c.req.text();
-  try {
-    const body: unknown = text === "" ? {} : JSON.parse(text);
-    if (typeof body === "object" && body !== null && !Array.isArray(body)) {
-      return body as Record<string, unknown>;
-    }
-  } catch { /* said below */ }
-  throw badRequest("a JSON object");
+  const members = await jsonMembers(c);
+  if (members === null) throw badRequest("a JSON object");
+  return members;
 }
 
 /** A generated psk, as a device of v1 is given it: a chosen one could be guessed from one connect. */

@@ -12,7 +12,7 @@ import { type Boot, requestName, type UnlockRequest } from "../../core/wire/unlo
 import { approver } from "./approvals.ts";
 import type { Keyshare } from "./group.ts";
 import type { Pieces } from "./pieces.ts";
-import { recordAll, type ReleaseRecord } from "./releases.ts";
+import { recordAll, type Release as ReleaseFacts, type ReleaseRecord } from "./releases.ts";
 import { addVolume, type Caller } from "./store.ts";
 import type { Tidings } from "./tidings.ts";
 
@@ -94,15 +94,15 @@ export class Release {
     due: number | null,
     by: string | null = null,
   ): { release: ReleaseRecord; entry: AuditEntry } {
-    const { caller: { device }, request, mark = request.boot } = this.#asked;
-    const { volume, scheme, epoch, seal, proof } = request;
-    const at = this.#host.clock();
+    const release = { ...this.#release, at: this.#host.clock(), due };
+    const { device, volume, boot, scheme, epoch, seal } = release;
+    const { proof } = this.#asked.request;
     return {
-      release: { device, volume, boot: mark, scheme, epoch, seal, at, due },
+      release,
       entry: {
         ...{ type: "unlock.released", actor: device, subject: device },
         detail: {
-          ...{ volume: toHex(volume), scheme, epoch, seal, proof, ...bootDetail(mark) },
+          ...{ volume: toHex(volume), scheme, epoch, seal, proof, ...bootDetail(boot) },
           ...(by !== null && { approved_by: by }),
         },
       },
@@ -111,7 +111,13 @@ export class Release {
 
   /** Once it is on disk. */
   tell(): void {
-    this.#parts.tidings.released(this.line(null).release);
+    this.#parts.tidings.released(this.#release);
+  }
+
+  get #release(): ReleaseFacts {
+    const { caller: { device }, request, mark: boot = request.boot } = this.#asked;
+    const { volume, scheme, epoch, seal } = request;
+    return { device, volume, boot, scheme, epoch, seal };
   }
 
   wipe(): void {

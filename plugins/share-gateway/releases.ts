@@ -112,14 +112,6 @@ export async function giveUp(tx: Queries, id: number, now: number): Promise<bool
   return rowsAffected > 0;
 }
 
-/** When the next report is due; null when none is awaited. */
-export async function nextDue(q: Queries): Promise<number | null> {
-  const [row] = await q.all<{ due: number | null }>(
-    sql`SELECT min(due) AS due FROM share_gateway_releases WHERE due IS NOT NULL`,
-  );
-  return row!.due;
-}
-
 /** The newest first. */
 export async function listReleases(
   q: Queries,

@@ -40,6 +40,7 @@ export {
   type RouteOptions,
   type TlsFiles,
 };
+export { jsonMembers } from "./_json_body.ts";
 export { takeOver, type UpgradeHandler } from "./_upgrade.ts";
 export {
   type SocketLimits,
