@@ -26,8 +26,7 @@ Deno.test(`the cloud's totals are right to the watt-hour after ${size.days} days
     await nothingMissing(month);
     const [early, late] = month.memory;
     assert.ok(late.heap < 1.25 * early.heap + 16 * mebibyte, JSON.stringify(month.memory));
-    // the other threads collect their garbage when they like
-    assert.ok(late.rss < 1.5 * early.rss + 256 * mebibyte, JSON.stringify(month.memory));
+    assert.ok(late.rss < 1.15 * early.rss + 96 * mebibyte, JSON.stringify(month.memory));
   });
 });
 
