@@ -163,6 +163,9 @@ function endingWith(defer: Host["defer"], client: MqttClient): MqttClient {
     get connected() {
       return client.connected;
     },
+    get broker() {
+      return client.broker;
+    },
     publish: (topic, payload, options) => client.publish(topic, payload, options),
     async subscribe(filter, handler) {
       const unsubscribe = await client.subscribe(filter, handler);

@@ -34,7 +34,7 @@ import { type Sealer, sealerOf } from "../services/sealing.ts";
 import { sealedSecret, secretMigrations } from "../services/secrets.ts";
 import { openTlog, type Tlog, tlogMigrations, type TlogStatus } from "../services/tlog/mod.ts";
 import { VerificationPool } from "../services/verification.ts";
-import { brokerAccess } from "./broker_access.ts";
+import { brokerAccess, brokerAddress } from "./broker_access.ts";
 import type { SiteConfig } from "./config/mod.ts";
 import { databasePath } from "./data_dir.ts";
 
@@ -177,21 +177,28 @@ export class SiteServices implements AsyncDisposable {
 
   mqtt(): Promise<MqttService> {
     return this.#mqtt ??= (async () => {
-      const { url, listen, users_file, max_clients, max_clients_per_address } = this.config.mqtt;
+      const { url, listen, prefix, ...config } = this.config.mqtt;
+      const { users_file, max_clients, max_clients_per_address } = config;
       // who is banned is known before anybody may log in
       const peers = url === "embedded" ? await this.peers() : undefined;
       const allows = await peers?.allowing();
+      const clientId = `edgeward-${this.site}`;
       const mqtt = await openMqtt({
         ...brokerAccess(this.config.mqtt),
-        listen,
+        ...{ listen, prefix, clock: this.clock },
         ...(users_file !== undefined && { usersFile: users_file }),
         ...(allows !== undefined && { allows }),
         limits: { clients: max_clients, clientsPerAddress: max_clients_per_address },
         metrics: this.metrics.scoped("host"),
-        clientId: `edgeward-${this.site}`,
+        clientId,
         log: this.log("mqtt"),
         onState: (state, detail) =>
           this.health.report("mqtt", state === "up" ? "ok" : "degraded", detail),
+        onRival: () =>
+          this.bus.scoped("core").emit({
+            ...{ type: "broker.rival", severity: "alarm", subject: this.site },
+            detail: { client_id: clientId },
+          }),
       });
       this.#open.use(mqtt);
       this.#broker = mqtt.broker;
@@ -283,7 +290,8 @@ export class SiteServices implements AsyncDisposable {
     const small = kind === "meter" || kind === "device" || kind === "keychain";
     if (small && this.#mqtt !== undefined) {
       const { broker } = await this.#mqtt;
-      return broker === undefined ? this.config.mqtt.url : `mqtt://${reachable(broker)}`;
+      const { mqtt } = this.config;
+      return brokerAddress(broker === undefined ? mqtt.url : `mqtt://${reachable(broker)}`, mqtt);
     }
     if (this.config.http.public_url !== undefined) return this.config.http.public_url;
     const scheme = this.config.http.tls_cert_file === undefined ? "http" : "https";

@@ -3,9 +3,11 @@ import type { ConnectOptions } from "../services/mqtt/mod.ts";
 import { readSecret } from "../services/secret_reference.ts";
 import type { SiteConfig } from "./config/mod.ts";
 
+type MqttConfig = SiteConfig["mqtt"];
+
 /** @throws CodedError "secret_unreadable" */
 export function brokerAccess(
-  { url, username, password_file, ca_file, cert_file, key_file }: SiteConfig["mqtt"],
+  { url, prefix, username, password_file, ca_file, cert_file, key_file }: MqttConfig,
 ): Pick<ConnectOptions, "url" | "username" | "password" | "tls"> {
   const tls = {
     ...(ca_file !== undefined && { caFile: ca_file }),
@@ -13,9 +15,14 @@ export function brokerAccess(
     ...(key_file !== undefined && { keyFile: key_file }),
   };
   return {
-    url,
+    url: url === "embedded" ? url : brokerAddress(url, { prefix }),
     tls,
     ...(username !== undefined && { username }),
     ...(password_file !== undefined && { password: readSecret(password_file) }),
   };
+}
+
+/** A broker's address for the site and its peers: with the prefix of the site's topics. */
+export function brokerAddress(url: string, { prefix }: Pick<MqttConfig, "prefix">): string {
+  return prefix === "" ? url : `${url}#${prefix}`;
 }

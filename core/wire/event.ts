@@ -47,6 +47,7 @@ export const eventTypes = [
   "ota.published",
   "ota.rollout_stopped",
   "bill.issued",
+  "broker.rival",
   "policy.changed",
   "admin.signed_in",
   "admin.refused",

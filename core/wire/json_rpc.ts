@@ -9,7 +9,7 @@
  */
 import { utf8 } from "../base/bytes.ts";
 import { CodedError } from "../base/errors.ts";
-import { type Json, type JsonObject, type Member, readObject } from "../trust/legacy/json.ts";
+import { type Json, type JsonObject, type Member, readObject } from "../base/json.ts";
 import type { RpcHead, RpcId } from "../trust/session/call.ts";
 
 export type { Json, JsonObject, RpcId };

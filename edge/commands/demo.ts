@@ -1,12 +1,14 @@
 /**
- * `edgeward demo`: a cloud, a fog and ten meters on this machine, and a kiosk whose storage opens when two
- * of three gateways agree. It prints every window that reaches the cloud, drains what is under way at the
- * end, and fails when a single reading is missing there, when the kiosk did not mount, or when the
- * cloud's log, which two gateways witness, does not verify.
+ * `edgeward demo`: a cloud, a fog and ten meters on this machine, a kiosk whose storage opens when two of
+ * three gateways agree, and five devices that call their gateway over a broker. It prints every window
+ * that reaches the cloud, drains what is under way at the end, and fails when a single reading is missing
+ * there, when the kiosk did not mount, when a call of a device did not happen or happened twice, or when
+ * the cloud's log, which two gateways witness, does not verify.
  */
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
 import { pause } from "../../core/services/pause.ts";
+import { deviceCount, type RpcVerdict, startDevices } from "../demo/devices.ts";
 import { LogObserver, type LogVerdict } from "../demo/log_observer.ts";
 import { Observer } from "../demo/observer.ts";
 import { foundGroup, openStorage } from "../demo/storage.ts";
@@ -37,7 +39,7 @@ const drainTime = 60_000;
 
 export function configure(command: Command): void {
   command.description(
-    "Run a whole system on this machine: gateways, fog, cloud, broker, meters and a kiosk.",
+    "Run a whole system on this machine: gateways, fog, cloud, broker, meters, devices and a kiosk.",
   )
     .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_533), 8080)
     .option("--data-dir <dir>", "keep the data here (default: a temporary directory)")
@@ -61,6 +63,8 @@ async function demo(options: DemoOptions): Promise<void> {
   const storage = await openStorage(system, { dataDir: directory.path });
   if (!options.json) tellStorage(storage);
 
+  await using devices = await startDevices(system, { seed: options.seed });
+
   const began = Date.now();
   const pace = paceOf(options);
   const stopping = new AbortController();
@@ -78,7 +82,10 @@ async function demo(options: DemoOptions): Promise<void> {
     signal: stopping.signal,
     onStep: (step, { sent, accepted }) => {
       const end = pace.steps === undefined ? "" : `/${pace.steps}`;
-      line.show(`step ${step + 1}${end}  readings ${accepted}/${sent}  windows ${shown.count}`);
+      const [windows, calls] = [shown.count, devices.callsDone];
+      line.show(
+        `step ${step + 1}${end}  readings ${accepted}/${sent}  windows ${windows}  calls ${calls}`,
+      );
     },
   });
   // the last step lasts as long as the others
@@ -88,6 +95,7 @@ async function demo(options: DemoOptions): Promise<void> {
   line.show("draining …");
   const { sent, accepted } = await drainFleet(fleet.meters, AbortSignal.timeout(drainTime));
   const complete = await settled(observer, accepted, began);
+  const { rpc, trouble: rpcTrouble } = await devices.finish();
   await shown.finish();
   line.show("verifying the log …");
   const last = (await observer.windows(began - demoWindow.window)).at(-1);
@@ -108,14 +116,15 @@ async function demo(options: DemoOptions): Promise<void> {
     rows_per_meter: rows,
   };
   const { share } = storage;
-  if (options.json) printJson({ final: true, seconds, metering, share, log });
-  else printTotals(metering, log);
+  if (options.json) printJson({ final: true, seconds, metering, share, rpc, log });
+  else printTotals({ metering, rpc, log });
   if (!complete || counted.accepted !== sent) {
     throw new CodedError("incomplete", "Not every reading that was sent reached the cloud", {
       hint: "this is a fault of edgeward: please report it with the lines above",
     });
   }
   if (storage.trouble !== null) throw storage.trouble;
+  if (rpcTrouble !== null) throw rpcTrouble;
   if (trouble !== null) throw trouble;
 }
 
@@ -138,6 +147,9 @@ function welcome({ cloud, fog, witnesses }: DemoSystem): void {
   warnLine(`shares  demo, gw-2 and gw-3 open a device's storage, any two of them`);
   warnLine(`log     ${urlOf(cloud)}/log/checkpoint, witnessed by ${names}`);
   warnLine(`meters  ${meterCount}, over MQTT; every window that reaches the cloud is one line`);
+  warnLine(
+    `devices ${deviceCount}, at the same broker, call the fog; each sends every frame twice`,
+  );
 }
 
 function tellStorage({ share, report, trouble }: Awaited<ReturnType<typeof openStorage>>): void {
@@ -149,11 +161,20 @@ function tellStorage({ share, report, trouble }: Awaited<ReturnType<typeof openS
   warnLine(`kiosk   ${good.join(", ")} answered, ${k} of ${n} are enough: its storage is mounted`);
 }
 
-function printTotals(metering: Record<string, number>, log: LogVerdict): void {
+function printTotals({ metering, rpc, log }: {
+  readonly metering: Readonly<Record<string, number>>;
+  readonly rpc: RpcVerdict;
+  readonly log: LogVerdict;
+}): void {
   printLine(
     `${metering.readings_accepted} of ${metering.readings_sent} readings in ` +
       `${metering.windows} windows at the cloud, ${metering.refused} refused; mean ` +
       `${metering.avg_power_overall} kW, ${metering.avg_voltage_overall} V`,
+  );
+  const { devices_authorized, calls_sent, calls_done, duplicates_run } = rpc;
+  printLine(
+    `${calls_done} of ${calls_sent} calls of and to ${devices_authorized} devices done, ` +
+      `${duplicates_run} of them twice`,
   );
   if (!log.checkpoint_verified) return;
   printLine(

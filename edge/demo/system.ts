@@ -1,8 +1,8 @@
 /**
  * The sites of the demo, several hosts in one process with real sockets between them: `demo` is the
- * cloud, `gw-2` the fog with its broker, `gw-3` another gateway; all three are share gateways. They know
- * nothing of each other but what enrolment gave them, and each other's keys where the gateways witness
- * the log of the cloud.
+ * cloud, `gw-2` the fog with its broker, `gw-3` another gateway; all three are share gateways. `gw-2` also
+ * answers devices at its broker, and switches relays for them. The sites know nothing of each other but
+ * what enrolment gave them, and each other's keys where the gateways witness the log of the cloud.
  */
 import { join } from "node:path";
 import { CodedError } from "../../core/base/errors.ts";
@@ -15,6 +15,7 @@ import { formatNoteKey, type NoteKey } from "../../core/trust/log/note.ts";
 import { enrolmentToJson } from "../../core/wire/enrolment.ts";
 import { registry } from "../plugins.ts";
 import { version } from "../version.ts";
+import { openRelays, type Relays } from "./relays.ts";
 
 export interface DemoSystem extends AsyncDisposable {
   /** Its HTTP listener answers `/summary`, and `/log` to everyone. */
@@ -24,6 +25,8 @@ export interface DemoSystem extends AsyncDisposable {
   readonly witnesses: readonly Site[];
   /** All of them: the one that deals comes first. */
   readonly gateways: readonly Site[];
+  /** What devices of the fog switch. */
+  readonly relays: Relays;
   dataDirOf(site: Site): string;
   readonly keys: {
     /** What a generation of the cloud's log is signed with. */
@@ -60,12 +63,18 @@ export async function startDemo(
 [log]
 witness_of = ["${formatNoteKey(log(1))}"]`;
 
+  const relays = stack.use(openRelays());
+  const fogRoles = `${witnessOf}
+[plugins.mqtt-auth-gateway]
+allow = ["time", "echo", "config.get", "telemetry.push", "relay.*"]
+routes = [{ method = "relay.*", url = "${relays.url}" }]${gatewayRoles}`;
+
   const configOf = (nth: number, tables: string) => {
     const site = ["demo", "gw-2", "gw-3"][nth]!;
     return siteConfig(dataDir, { site, port: port === 0 ? 0 : port + nth, tables });
   };
   // witnesses are there before the log that they witness, and the fog hears of its cloud after that
-  const fog = stack.use(await start(configOf(1, `${witnessOf}${gatewayRoles}`)));
+  const fog = stack.use(await start(configOf(1, fogRoles)));
   const other = stack.use(await start(configOf(2, `${witnessOf}${gatewayRoles}`)));
   const entries = [fog, other].map((site, i) =>
     `{ url = "${urlOf(site)}/log", key = "${formatNoteKey(witnesses[i]!)}" }`
@@ -91,13 +100,13 @@ public_summary = true`,
   const uplink = `
 code_file = "demo-fog-gw-2.json"
 cloud = "${urlOf(cloud)}"`;
-  const { failed } = await fog.reload(await configOf(1, `${witnessOf}${gatewayRoles}${uplink}`));
+  const { failed } = await fog.reload(await configOf(1, `${fogRoles}${uplink}`));
   for (const [role, why] of Object.entries(failed)) {
     throw new CodedError("demo_failed", `Cannot start the demo: ${role} of gw-2: ${why}`);
   }
   const running = stack.move();
   return {
-    ...{ cloud, fog, witnesses: [fog, other], gateways: [cloud, fog, other] },
+    ...{ cloud, fog, witnesses: [fog, other], gateways: [cloud, fog, other], relays },
     dataDirOf: ({ name }) => join(dataDir, name),
     keys: { log, witnesses },
     async [Symbol.asyncDispose]() {

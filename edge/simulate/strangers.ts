@@ -1,11 +1,12 @@
 /**
- * Meters that come without a code: what they know of their site is its address, or its key too. What a
+ * Devices that come without a code: what they know of their site is its address, or its key too. What a
  * real one would show on its display is a line on standard error here.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { fromBase64url } from "../../core/base/bytes.ts";
 import { CodedError } from "../../core/base/errors.ts";
 import { type Id, parseId } from "../../core/base/id.ts";
+import { brokerAddress } from "../../core/host/broker_access.ts";
 import type { SiteConfig } from "../../core/host/config/mod.ts";
 import type { Remote } from "../../core/services/sessions/mod.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
@@ -47,7 +48,7 @@ export async function siteOfStrangers(
   if (!withoutCode) {
     throw new CodedError(
       "usage",
-      "Cannot use --url, --site-key and --site for meters with a code",
+      "Cannot use --url, --site-key and --site for devices with a code",
       {
         hint: "add --without-code: a code comes with address and key",
       },
@@ -63,12 +64,14 @@ export function shownFingerprint(noiseKey: Uint8Array): string {
   return fingerprintText(fingerprint(nativeSuite(), "X25519", noiseKey));
 }
 
-function brokerOf({ mqtt }: SiteConfig): string {
-  if (mqtt.url !== "embedded") return mqtt.url;
+/** Where devices find the broker of a site. @throws CodedError "usage" */
+export function brokerOf({ mqtt }: SiteConfig): string {
+  if (mqtt.url !== "embedded") return brokerAddress(mqtt.url, mqtt);
   const { hostname, port } = mqtt.listen;
-  if (port !== 0) return `mqtt://${hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${port}`;
+  const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname;
+  if (port !== 0) return brokerAddress(`mqtt://${host}:${port}`, mqtt);
   throw new CodedError("usage", "Cannot find the site: its broker listens on any free port", {
-    hint: "name its address with --url",
+    hint: "name its address with --url, or with --broker",
   });
 }
 

@@ -92,6 +92,9 @@ export async function openGateway(table = "", { peers = "" } = {}): Promise<Test
         get connected() {
           return host.mqtt.connected;
         },
+        get broker() {
+          return host.mqtt.broker;
+        },
         publish: (...message) => host.mqtt.publish(...message),
         subscribe(filter, handler) {
           handlers.set(filter, handler);
@@ -203,7 +206,7 @@ export async function openGateway(table = "", { peers = "" } = {}): Promise<Test
       await Deno.remove(folder, { recursive: true });
     },
   };
-  const brokerOf = async () => `mqtt://127.0.0.1:${(await admin("/site")).body.broker.port}`;
+  const brokerOf = async () => `mqtt://127.0.0.1:${(await admin("/site")).body.broker?.port}`;
   let broker = await brokerOf();
 
   /** A device's hardware; it is the same after the site has started anew. */
@@ -279,7 +282,7 @@ export function onceId(): string {
 
 /** Repeats a question until it is answered with yes. */
 export async function until(what: string, ask: () => unknown): Promise<void> {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     if (await ask()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -64,6 +64,11 @@ export class V1Device {
     await this.publish(connectTopic, this.side.connect());
   }
 
+  /** It is at the broker no more: its connection would be taken from whoever bears its name. */
+  async hangUp(): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
   /** Connects until it has been approved. */
   async join(): Promise<void> {
     await this.connect();

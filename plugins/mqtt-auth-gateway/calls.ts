@@ -29,6 +29,7 @@ export class Calls {
   readonly #options: CallsOptions;
   readonly #counter;
   #waiting: CallRow[] = [];
+  #flushed = Promise.resolve();
 
   constructor(options: CallsOptions) {
     this.#options = options;
@@ -66,8 +67,22 @@ export class Calls {
     }
   }
 
-  /** Writes what waits. */
-  async flush(): Promise<void> {
+  /** Resolves when all that was noted before is written, by whoever. */
+  flush(): Promise<void> {
+    return this.#flushed = this.#flushed.then(() => this.#write());
+  }
+
+  /** The last calls of a device, the newest first. */
+  async of(device: string): Promise<CallRow[]> {
+    await this.flush();
+    return await this.#options.db.read((q) =>
+      q.all<CallRow>(sql`SELECT device, method, at, ms, outcome, direction
+        FROM mqtt_auth_gateway_calls WHERE device = ${device}
+        ORDER BY id DESC LIMIT ${this.#options.kept}`)
+    );
+  }
+
+  async #write(): Promise<void> {
     const rows = this.#waiting;
     if (rows.length === 0) return;
     this.#waiting = [];
@@ -93,16 +108,6 @@ export class Calls {
     } catch (error) {
       log.warn("calls were not written down", { calls: rows.length, error });
     }
-  }
-
-  /** The last calls of a device, the newest first. */
-  async of(device: string): Promise<CallRow[]> {
-    await this.flush();
-    return await this.#options.db.read((q) =>
-      q.all<CallRow>(sql`SELECT device, method, at, ms, outcome, direction
-        FROM mqtt_auth_gateway_calls WHERE device = ${device}
-        ORDER BY id DESC LIMIT ${this.#options.kept}`)
-    );
   }
 }
 

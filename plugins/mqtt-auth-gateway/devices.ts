@@ -50,8 +50,10 @@ export function after(device: Device | null, what: Happening): Device | null {
     case "frame":
       return isAdmitted(device) ? { state: "AUTHORIZED", heard: what.at } : device;
     case "time": {
-      const isSilent = device?.state === "AUTHORIZED" && what.at - device.heard! >= what.silence;
-      return isSilent ? { ...device, state: "OFFLINE" } : device;
+      if (device?.state !== "AUTHORIZED") return device;
+      // when the clock was set back, the silence counts from now
+      if (what.at < device.heard!) return { ...device, heard: what.at };
+      return what.at - device.heard! >= what.silence ? { ...device, state: "OFFLINE" } : device;
     }
     case "revoked":
       return isAdmitted(device) ? { ...device, state: "REVOKED" } : device;

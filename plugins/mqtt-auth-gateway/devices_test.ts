@@ -123,6 +123,9 @@ Deno.test("weakness 17: a device is offline after its silence, to the millisecon
   const device = walk([{ type: "approved" }, { type: "frame", at: 1_000 }]);
   const at = (ms: number) => after(device, { type: "time", at: ms, silence })?.state;
   assert.deepEqual([at(1_000), at(60_999), at(61_000)], ["AUTHORIZED", "AUTHORIZED", "OFFLINE"]);
-  // a clock that was set back makes nobody silent
-  assert.equal(at(0), "AUTHORIZED");
+  // a clock that was set back makes nobody silent, and nobody immortal
+  const earlier = after(device, { type: "time", at: 0, silence });
+  const later = (ms: number) => after(earlier, { type: "time", at: ms, silence })?.state;
+  assert.equal(earlier?.state, "AUTHORIZED");
+  assert.deepEqual([later(59_999), later(60_000)], ["AUTHORIZED", "OFFLINE"]);
 });

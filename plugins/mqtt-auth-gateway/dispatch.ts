@@ -1,13 +1,15 @@
 /**
  * What becomes of a device's call, whichever profile it came by: may the device call now, and this;
  * then the gateway answers it, or it goes where the configuration says. What has an effect outside
- * happens once for one id, over restarts of either side.
+ * happens once for one id, over restarts of either side, and is in the site's history: that it is to
+ * happen before it does, and what came of it. A device has 10,000 such calls in a week, no more.
  */
 import { fromHex, utf8 } from "../../core/base/bytes.ts";
 import type { Clock } from "../../core/base/clock.ts";
+import type { Audit } from "../../core/services/audit.ts";
 import type { Log } from "../../core/services/logging.ts";
 import type { Peer } from "../../core/services/peers/mod.ts";
-import type { Sessions } from "../../core/services/sessions/mod.ts";
+import type { Recorder, Sessions } from "../../core/services/sessions/mod.ts";
 import type { Json } from "../../core/wire/json_rpc.ts";
 import { rateLimit } from "../../core/services/token_bucket.ts";
 import type { Calls } from "./calls.ts";
@@ -38,6 +40,7 @@ export interface DispatchParts {
   readonly registry: Pick<Registry, "find" | "called">;
   readonly methods: ReadonlyMap<string, Method>;
   readonly calls: Pick<Calls, "note" | "count">;
+  readonly audit: Audit;
   readonly log: Log;
   /** Tells the site of a call that is an event. */
   readonly onEvent: (device: string, method: string, params: Json | null) => void;
@@ -94,16 +97,26 @@ export function dispatcher(parts: DispatchParts): Dispatch {
     }
     // before anything is on record: whoever asks again later, with the same id, may have more luck
     hook.check();
-    const { site } = parts;
-    return await once(call, () => hook.run({ site, device, method, params, once: id }));
+    const { site, audit } = parts;
+    const entry = { actor: device, subject: device };
+    const detail = { method, once: id };
+    return await once(call, () => hook.run({ site, device, method, params, once: id }), {
+      began: (tx) => audit.append(tx, { ...entry, type: "device.hook_called", detail }),
+      ended: (tx, outcome) =>
+        audit.append(tx, { ...entry, type: "device.hook_ended", detail: { ...detail, outcome } }),
+    });
   }
 
   /** Happens now, unless it has. */
-  async function once({ peer, once }: DeviceCall, effect: () => Promise<Json>): Promise<Json> {
+  async function once(
+    { peer, once }: DeviceCall,
+    effect: () => Promise<Json>,
+    recorder?: Recorder,
+  ): Promise<Json> {
     if (once === null) return await effect();
     const result = await parts.sessions.once(peer, fromHex(once), async () => {
       return utf8(JSON.stringify(await effect()));
-    });
+    }, recorder);
     return JSON.parse(new TextDecoder().decode(result));
   }
 

@@ -12,7 +12,7 @@ import type { Id } from "../../core/base/id.ts";
 import type { Log } from "../../core/services/logging.ts";
 import { type Peer, PeerError, type RolePeers } from "../../core/services/peers/mod.ts";
 import { CryptoError, type Suite } from "../../core/trust/crypto.ts";
-import type { Fresh } from "../../core/trust/legacy/arrival.ts";
+import type { Arrival, Fresh } from "../../core/trust/legacy/arrival.ts";
 import {
   type Connect,
   decodeConnect,
@@ -20,12 +20,13 @@ import {
   type LegacyPsk,
 } from "../../core/trust/legacy/connect.ts";
 import { LegacyError } from "../../core/trust/legacy/error.ts";
+import type { GatewaySide } from "../../core/trust/legacy/gateway_side.ts";
 import { decodeEnvelope, type Envelope } from "../../core/trust/legacy/message.ts";
 import type { RpcRequest, RpcResponse } from "../../core/trust/legacy/rpc.ts";
-import { decodeRpc, encodeRefusal } from "../../core/wire/json_rpc.ts";
 import { sessionTopics } from "../../core/wire/peer.ts";
 import { rateLimit } from "../../core/services/token_bucket.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { answerOf, failureOf } from "./legacy_answer.ts";
 import { Line, runningLimit } from "./legacy_line.ts";
 import type { LegacyStore } from "./legacy_store.ts";
 import { RpcRefusal } from "./refusal.ts";
@@ -44,7 +45,7 @@ export type Dropped =
 
 export interface LegacyOptions {
   readonly suite: Suite;
-  readonly store: LegacyStore;
+  readonly store: Pick<LegacyStore, "has" | "psk" | "keys" | "putKeys" | "forget">;
   readonly peers: Pick<RolePeers, "find" | "apply">;
   readonly registry: Pick<Registry, "heard" | "isPinned">;
   readonly dispatch: Dispatch;
@@ -63,7 +64,7 @@ export interface LegacyOptions {
   readonly monotonic?: Clock;
 }
 
-/** How often proven connects of one device are looked at: recorded ones can be repeated by anybody. */
+/** How often proven connects of one key are looked at: recorded ones can be repeated by anybody. */
 const connectRate = { perSecond: 0.5, burst: 5 };
 /** For so long the same connect gets the same approve: each new one would push keys out. */
 const approveAge = 60_000;
@@ -86,8 +87,8 @@ export class LegacyGateway {
   connect(payload: Uint8Array): Promise<void> {
     return this.#dropping(async () => {
       const connect = decodeConnect(payload);
-      const { device } = connect;
-      const { store, registry, alarm } = this.#options;
+      const { device, publicKey } = connect;
+      const { suite, store, registry, alarm } = this.#options;
       if (registry.isPinned(device, null)) {
         alarm(device);
         return "downgrade";
@@ -95,7 +96,12 @@ export class LegacyGateway {
       if (!store.has(device)) return "stranger";
       if (connect.proof === null) return "unproven";
       const line = this.#lineOf(device);
-      return await line.take(() => this.#meet(line, connect)) ?? "busy";
+      const psk = await line.psk();
+      if (psk === null || line.isOver) return "stranger";
+      if (!isProven(suite, psk, connect)) return "unproven";
+      const name = `${device} ${toHex(publicKey)}`;
+      if (!this.#mayConnect(name, this.#monotonic())) return "rate_limited";
+      return await line.take(() => this.#meet(line, connect, psk)) ?? "busy";
     });
   }
 
@@ -105,7 +111,16 @@ export class LegacyGateway {
       const envelope = decodeEnvelope(payload);
       if (!this.#options.store.has(envelope.device)) return "stranger";
       const line = this.#lineOf(envelope.device);
-      return await line.take(() => this.#take(line, envelope)) ?? "busy";
+      const side = line.loaded === undefined ? await line.take(() => line.side()) : line.loaded;
+      if (side === undefined || line.isFull) return "busy";
+      if (side === null) return "no_keys";
+      // before it waits for its turn: whoever cannot seal it would take the place of who can
+      const arrival = side.open(envelope);
+      if (arrival.kind === "duplicate") return await this.#repeat(line, envelope, arrival);
+      if (arrival.first) line.approve = null;
+      const taken = await line.take(() => this.#take(line, side, { arrival, envelope }));
+      if (taken === undefined) line.undo(side, arrival.save);
+      return taken ?? "busy";
     });
   }
 
@@ -124,16 +139,35 @@ export class LegacyGateway {
   }
 
   /** The device's key is worth nothing any more, here at least; its psk goes with the device. */
-  async ended(id: Id, why: Ending | "upgraded" | "expired" | "psk"): Promise<void> {
-    const line = this.#lines.get(id);
-    const connect = why === "replaced" ? line?.connect ?? null : null;
-    line?.end();
-    this.#lines.delete(id);
+  async ended(id: Id, why: Ending | "upgraded" | "expired"): Promise<void> {
+    const { store } = this.#options;
+    if (!store.has(id)) return;
     // the name may have gone to whoever waits with this
-    if (connect !== null) this.#lineOf(id).connect = connect;
-    if (why === "psk") return;
-    if (!this.#options.store.has(id)) return;
-    await this.#options.store.forget(id, { psk: why !== "replaced" && why !== "expired" });
+    const connect = why === "replaced" ? this.#lines.get(id)?.connect ?? null : null;
+    const psk = why !== "replaced" && why !== "expired";
+    await this.renew(id, () => store.forget(id, { psk }), connect);
+  }
+
+  /**
+   * Ends everything that goes on with a device, and changes what is stored of it: what was under way
+   * does not come behind that, and what comes now does not see how it was before.
+   */
+  async renew(
+    id: Id,
+    change: () => Promise<void>,
+    connect: Connect | null = null,
+  ): Promise<void> {
+    this.#lines.get(id)?.end();
+    const changed = change();
+    const line = new Line(id, this.#options, changed);
+    line.connect = connect;
+    this.#lines.set(id, line);
+    try {
+      await changed;
+    } finally {
+      const isKnown = this.#options.store.has(id);
+      if (!isKnown && this.#lines.get(id) === line) this.#lines.delete(id);
+    }
   }
 
   /**
@@ -149,11 +183,13 @@ export class LegacyGateway {
     if (line !== undefined && line.calls.size >= runningLimit) throw tooMany();
     const bytes = await line?.take(async () => {
       const side = await line.side();
-      if (side === null || !side.isConfirmed) return null;
+      const key = side?.key ?? null;
+      if (side === null || key === null) return null;
+      if (typeof await this.#admitted(id, key) === "string") return null;
       if (side.mustReserve) await line.save(side, side.reserve());
       return side.request({ kind: "request", ...request });
     });
-    if (line === undefined || bytes === null) {
+    if (line === undefined || line.isOver || bytes === null) {
       throw new RpcRefusal("not_connected", "Cannot call the device: it has no keys of v1 in use");
     }
     if (bytes === undefined) throw tooMany();
@@ -186,15 +222,9 @@ export class LegacyGateway {
     this.#lines.clear();
   }
 
-  async #meet(line: Line, connect: Connect): Promise<Dropped | "done"> {
+  async #meet(line: Line, connect: Connect, psk: LegacyPsk): Promise<Dropped | "done"> {
     const { suite, peers, registry, alarm } = this.#options;
     const { device, publicKey } = connect;
-    const psk = await line.psk();
-    if (psk === null) return "stranger";
-    if (!isProven(suite, psk, connect)) {
-      throw new LegacyError("unproven", "Cannot take the connect: it lacks the proof");
-    }
-    if (!this.#mayConnect(device, this.#monotonic())) return "rate_limited";
     const peer = await peers.find("device", device);
     if (registry.isPinned(device, peer)) {
       alarm(device);
@@ -229,28 +259,56 @@ export class LegacyGateway {
     return "done";
   }
 
-  async #take(line: Line, envelope: Envelope): Promise<Dropped | "done"> {
+  /** Who may be heard now, and with this key; or why not. */
+  async #admitted(id: Id, key: Uint8Array): Promise<Peer | Dropped> {
     const { peers, registry, alarm } = this.#options;
-    const side = await line.side();
-    if (side === null) throw new LegacyError("no_keys", "Cannot open the message: no keys");
-    const arrival = side.open(envelope);
-    const peer = await peers.find("device", line.id);
+    const peer = await peers.find("device", id);
     if (peer?.state !== "approved") return "not_approved";
-    if (registry.isPinned(line.id, peer)) {
-      alarm(line.id);
+    if (registry.isPinned(id, peer)) {
+      alarm(id);
       return "downgrade";
     }
-    if (arrival.kind === "duplicate") {
-      if (arrival.answer !== null) await this.#send(line.id, arrival.answer);
-      return "done";
+    // the name may have gone to other hardware, and the keys not yet
+    return equalBytes(peer.noiseKey!, key) ? peer : "not_approved";
+  }
+
+  async #take(
+    line: Line,
+    side: GatewaySide,
+    { arrival, envelope }: { readonly arrival: Fresh; readonly envelope: Envelope },
+  ): Promise<Dropped | "done"> {
+    const peer = await this.#admitted(line.id, arrival.key).catch((error) => {
+      line.undo(side, arrival.save);
+      throw error;
+    });
+    if (typeof peer === "string") {
+      line.undo(side, arrival.save);
+      return peer;
     }
     await line.save(side, arrival.save);
-    if (arrival.first) line.approve = null;
-    registry.heard(line.id, "v1");
+    this.#options.registry.heard(line.id, "v1");
     const { rpc } = arrival;
     if (rpc.kind === "response") line.calls.get(rpc.id)?.(rpc);
     else void this.#dropping(() => this.#answer(line, { peer, rpc, arrival, envelope }));
     return "done";
+  }
+
+  /** Answers a message that has come before as it was answered then: one at a time, whoever asks. */
+  async #repeat(
+    line: Line,
+    { counter }: Envelope,
+    { key, answer }: Extract<Arrival, { kind: "duplicate" }>,
+  ): Promise<Dropped | "done"> {
+    if (answer === null || line.repeating.has(counter)) return "done";
+    line.repeating.add(counter);
+    try {
+      const peer = await this.#admitted(line.id, key);
+      if (typeof peer === "string") return peer;
+      await this.#send(line.id, answer);
+      return "done";
+    } finally {
+      line.repeating.delete(counter);
+    }
   }
 
   async #answer(
@@ -329,24 +387,5 @@ function requireUsable(suite: Suite, publicKey: Uint8Array): void {
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause;
     throw new LegacyError("low_order", "Cannot take the connect: its key is of no use", { cause });
-  }
-}
-
-/** An error as v2 has it, with a code of ours in its data. */
-function failureOf(id: string | number, error: unknown): RpcResponse {
-  const isCoded = error instanceof CodedError;
-  const code = isCoded ? error.code : "unavailable";
-  const refused = decodeRpc(encodeRefusal(id, code, isCoded ? error.message : "It has failed"));
-  if (refused.kind !== "error") throw new Error("Cannot make an error of a refusal");
-  return { kind: "response", id, error: refused.error };
-}
-
-/** The message with the response; one that is too long for v1 says so instead. */
-function answerOf(arrival: Fresh, response: RpcResponse): Uint8Array {
-  try {
-    return arrival.answer(response);
-  } catch (error) {
-    if (!(error instanceof LegacyError) || error.code !== "too_large") throw error;
-    return arrival.answer(failureOf(response.id, error));
   }
 }

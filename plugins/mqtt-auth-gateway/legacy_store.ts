@@ -102,17 +102,22 @@ export class LegacyStore {
     record: (tx: Queries) => Promise<void> = async () => {},
   ): Promise<void> {
     // first of all: nothing that comes meanwhile is taken
-    if (psk) this.#ids.delete(id);
-    await this.#db.write(async (tx) => {
-      await this.#secrets.delete(tx, `keys/${id}`);
-      if (psk) await this.#secrets.delete(tx, `psk/${id}`);
-      await tx.run(
-        psk
-          ? sql`DELETE FROM mqtt_auth_gateway_v1 WHERE id = ${id}`
-          : sql`UPDATE mqtt_auth_gateway_v1 SET keys_until = NULL WHERE id = ${id}`,
-      );
-      await record(tx);
-    });
+    const known = psk && this.#ids.delete(id);
+    try {
+      await this.#db.write(async (tx) => {
+        await this.#secrets.delete(tx, `keys/${id}`);
+        if (psk) await this.#secrets.delete(tx, `psk/${id}`);
+        await tx.run(
+          psk
+            ? sql`DELETE FROM mqtt_auth_gateway_v1 WHERE id = ${id}`
+            : sql`UPDATE mqtt_auth_gateway_v1 SET keys_until = NULL WHERE id = ${id}`,
+        );
+        await record(tx);
+      });
+    } catch (error) {
+      if (known) this.#ids.add(id); // it is still there, as whoever asked for this now hears
+      throw error;
+    }
   }
 
   /** Devices that have keys. */

@@ -21,6 +21,6 @@ export function eventMessage(event: Event): Message | null {
   const type: string = event.type;
   if (type === "device.telemetry") return { type: "telemetry", id: subject, ...detail };
   if (type === "device.event") return { type: "said", id: subject, ...detail };
-  const isMine = type.startsWith("device.") || type === "policy.changed";
+  const isMine = type.startsWith("device.") || type === "policy.changed" || type === "broker.rival";
   return isMine ? { type: "event", event } : null;
 }

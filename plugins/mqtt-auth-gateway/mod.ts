@@ -4,6 +4,7 @@
  * them. Profile v2 is Noise; the prototype's v1 is spoken where the configuration says so.
  */
 import { definePlugin } from "../../core/host/plugin.ts";
+import { shownBroker } from "./broker.ts";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
 import { config } from "./config.ts";
@@ -50,7 +51,7 @@ export default definePlugin({
       onTelemetry: (device, values) => emit("device.telemetry", device, { values }),
     });
     const dispatch = dispatcher({
-      ...{ site: host.site, config, sessions: host.sessions, registry, methods, calls, log },
+      ...{ site: host.site, config, sessions: host.sessions, registry, methods, calls, audit, log },
       onEvent: (device, method, params) => emit("device.event", device, { method, params }),
     });
     const v1 = config.profiles.includes("v1")
@@ -88,7 +89,7 @@ export default definePlugin({
           join: shownJoin(peers.join()),
           profiles: config.profiles,
           legacy: v1?.status() ?? null,
-          broker: { connected: host.mqtt.connected },
+          broker: shownBroker(host.mqtt),
           live: { clients: live.clients(), seq: feed.seq },
         }),
     }, require);

@@ -1,5 +1,6 @@
 /** Calls with an effect outside: once for one id, over repetitions, restarts and hooks that fail. */
 import assert from "node:assert/strict";
+import { sql } from "drizzle-orm";
 import type { HookCall } from "./hook.ts";
 import { onceId, openGateway } from "./_test_gateway.ts";
 
@@ -43,6 +44,38 @@ Deno.test("a call that goes to a hook runs once, however often and in whatever s
   }]);
   await device.call("relay.toggle", { channel: 2 }, { once: onceId() });
   assert.equal(hook.calls.length, 2);
+});
+
+Deno.test("each call of a hook is in the site's history once, before it is made and with its outcome", async () => {
+  const seen: string[] = [];
+  let status = 200;
+  await using hook = openHook(async () => {
+    seen.push(...(await entries()).slice(-1).map(({ type }) => type));
+    return new Response("1", { status });
+  });
+  await using gateway = await openGateway(relay(hook.url));
+  const entries = () =>
+    gateway.db.read((q) =>
+      q.all<{ type: string; actor: string; subject: string; detail: string }>(
+        sql`SELECT type, actor, subject, detail FROM audit WHERE type LIKE 'device.hook%' ORDER BY id`,
+      )
+    );
+  const device = await gateway.device("lamp-1");
+  const [good, bad] = [onceId(), onceId()];
+  for (let i = 0; i < 2; i++) await device.call("relay.on", { pin: "1234" }, { once: good });
+  status = 403;
+  await assert.rejects(device.call("relay.off", {}, { once: bad }), { code: "hook_refused" });
+  assert.deepEqual(seen, ["device.hook_called", "device.hook_called"]);
+  const [on, off] = [{ method: "relay.on", once: good }, { method: "relay.off", once: bad }];
+  assert.deepEqual(
+    (await entries()).map(({ detail, ...entry }) => [entry, JSON.parse(detail)]),
+    [
+      ["device.hook_called", on] as const,
+      ["device.hook_ended", { ...on, outcome: "done" }] as const,
+      ["device.hook_called", off] as const,
+      ["device.hook_ended", { ...off, outcome: "hook_refused" }] as const,
+    ].map(([type, detail]) => [{ type, actor: "lamp-1", subject: "lamp-1" }, detail]),
+  );
 });
 
 Deno.test("a call that goes to a hook needs an id that makes it run once", async () => {

@@ -9,7 +9,7 @@ import { type Id, isId } from "../../core/base/id.ts";
 import { Secret } from "../../core/base/secret.ts";
 import { actorOf, type ApiRole, type Guarded } from "../../core/services/access/mod.ts";
 import type { SiteAudit } from "../../core/services/audit.ts";
-import { type Database, DatabaseError } from "../../core/services/db/mod.ts";
+import { type Database, DatabaseError, type Queries } from "../../core/services/db/mod.ts";
 import { jsonMembers, problem } from "../../core/services/http/mod.ts";
 import type { Suite } from "../../core/trust/crypto.ts";
 import { RpcError, type RpcRequest } from "../../core/wire/json_rpc.ts";
@@ -36,7 +36,7 @@ export interface RouteParts {
   /** Null where v1 is not spoken. */
   readonly v1: {
     readonly store: Pick<LegacyStore, "putPsk" | "forget" | "has">;
-    readonly gateway: Pick<LegacyGateway, "ended">;
+    readonly gateway: Pick<LegacyGateway, "renew">;
   } | null;
   readonly status: () => Promise<Readonly<Record<string, unknown>>>;
   /** The number of the feed's last message: what a list does not show, the feed tells behind it. */
@@ -123,12 +123,8 @@ export function gatewayRoutes(
     const { psk: given } = await bodyOf(c);
     const psk = new Secret(given === undefined ? suite.randomBytes(16) : pskOf(given));
     try {
-      await store.putPsk(
-        id,
-        psk,
-        (tx) => audit.append(tx, { type: "device.psk_set", actor: actorOf(c), subject: id }),
-      );
-      await gateway.ended(id, "psk");
+      const entry = { type: "device.psk_set", actor: actorOf(c), subject: id };
+      await gateway.renew(id, () => store.putPsk(id, psk, (tx) => audit.append(tx, entry)));
       const shown = given === undefined ? { psk: toBase64url(psk.reveal()) } : {};
       return c.json({ id, ...shown }, 200, { "cache-control": "no-store" });
     } finally {
@@ -140,12 +136,9 @@ export function gatewayRoutes(
     const id = idOf(c);
     const { store, gateway } = v1Of();
     if (!store.has(id)) throw unknown();
-    await store.forget(
-      id,
-      { psk: true },
-      (tx) => audit.append(tx, { type: "device.psk_removed", actor: actorOf(c), subject: id }),
-    );
-    await gateway.ended(id, "psk");
+    const entry = { type: "device.psk_removed", actor: actorOf(c), subject: id };
+    const record = (tx: Queries) => audit.append(tx, entry);
+    await gateway.renew(id, () => store.forget(id, { psk: true }, record));
     return c.json({ id });
   });
 

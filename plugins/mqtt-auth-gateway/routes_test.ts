@@ -70,15 +70,15 @@ Deno.test("GET /devices/{id} tells all of a device, and nothing of one that is n
 
 Deno.test("GET /status counts devices by state, and says how the gateway is", async () => {
   await withDevices(async (gateway) => {
-    const { body: { join, live, ...status } } = await gateway.ask("/status");
+    const { body: { join, live, broker, ...status } } = await gateway.ask("/status");
     assert.deepEqual(status, {
       devices: {
         ...{ PENDING: 1, CONFLICT: 0, APPROVED: 0, AUTHORIZED: 3, OFFLINE: 0, REVOKED: 1 },
       },
       profiles: ["v2"],
       legacy: null,
-      broker: { connected: true },
     });
+    assert.equal(broker.connected, true);
     assert.equal(join.open, true);
     assert.match(join.until, /^\d{4}-.*Z$/);
     assert.equal(live.clients, 0);

@@ -102,7 +102,10 @@ export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Prom
     defer: (undo) => stack.defer(undo),
     http: { mount: (own) => void routes.route("/", own), claim: () => {} },
     db,
-    mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
+    mqtt: {
+      ...{ connected: false, publish: unreachable, subscribe: unreachable },
+      broker: { url: "", since: 0, reconnects: 0, hasRival: false, facts: null },
+    },
     peers,
     sessions,
   };

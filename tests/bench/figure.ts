@@ -57,6 +57,12 @@ export async function rateOf(pieces: number, work: () => void | Promise<void>): 
   return pieces / (performance.now() - began) * 1000;
 }
 
+/** The value below which this share of the values lies. */
+export function percentile(values: readonly number[], rank: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * rank))]!;
+}
+
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;

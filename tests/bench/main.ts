@@ -1,6 +1,6 @@
 /**
- * `deno task bench [NAME...] [--json] [--quick]`: measures figures beside their floors. A table on
- * standard output, or with `--json` one line per figure; what is under way goes to standard error.
+ * `deno task bench [NAME...] [--json] [--quick]`: measures figures beside their floors; "rpc" means all
+ * that begin with "rpc.". A table on standard output, or with `--json` one line per figure; what is under way goes to standard error.
  * Exit status: 0 all measured, 1 one failed, 2 usage.
  */
 import { parseArgs } from "node:util";
@@ -10,6 +10,7 @@ import type { Bench, Figure } from "./figure.ts";
 import { fogBenches } from "./fog.ts";
 import { hostBenches } from "./host.ts";
 import { logBenches } from "./log.ts";
+import { rpcBenches } from "./rpc.ts";
 import { sessionBenches } from "./session.ts";
 import { shareBenches } from "./share.ts";
 
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, Bench>> = {
   ...cloudBenches,
   ...logBenches,
   ...shareBenches,
+  ...rpcBenches,
   ...hostBenches,
 };
 
@@ -51,9 +53,10 @@ function parse(args: string[]) {
   const options = { json: { type: "boolean" }, quick: { type: "boolean" } } as const;
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
+    const chosen = positionals.map(namesOf);
+    const unknown = positionals.find((_, i) => chosen[i]!.length === 0);
     return {
-      names: positionals.length === 0 ? Object.keys(benches) : positionals,
+      names: positionals.length === 0 ? Object.keys(benches) : [...new Set(chosen.flat())],
       json: values.json ?? false,
       quick: values.quick ?? false,
       complaint: unknown === undefined ? undefined : `there is no figure "${unknown}"`,
@@ -61,6 +64,11 @@ function parse(args: string[]) {
   } catch (error) {
     return { names: [], json: false, quick: false, complaint: messageOf(error) };
   }
+}
+
+/** The figure of this name, and all below it. */
+function namesOf(name: string): string[] {
+  return Object.keys(benches).filter((one) => one === name || one.startsWith(`${name}.`));
 }
 
 /** The members in one order, with four digits: more than the noise leaves. */

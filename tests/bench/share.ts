@@ -15,7 +15,14 @@ import { DeviceHome } from "../../edge/device/home.ts";
 import { unlock } from "../../edge/device/unlock.ts";
 import shareGateway from "../../plugins/share-gateway/mod.ts";
 import { Gateways } from "../e2e/gateways.ts";
-import { type Bench, type BenchOptions, type Figure, mediansOf, rateOf } from "./figure.ts";
+import {
+  type Bench,
+  type BenchOptions,
+  type Figure,
+  mediansOf,
+  percentile,
+  rateOf,
+} from "./figure.ts";
 import { readAll, sendAll } from "./_load.ts";
 import { type BenchPeer, openPeer } from "./_peer.ts";
 import { openRoleSite, type RoleSite } from "./_role_site.ts";
@@ -174,9 +181,4 @@ function criticalPath(): () => Promise<number> {
     await combiner.result();
     return performance.now() - began;
   };
-}
-
-function percentile(values: readonly number[], rank: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * rank))]!;
 }

@@ -2,11 +2,13 @@
  * The whole system on one machine, replaying a real household: not a reading is lost on the way from
  * ten meters through the fog to the cloud, and the means there are those of the file. What the file
  * holds is read here by other code than the program's. The cloud's log holds every window, verifies
- * and has two witnesses. The same holds for the compiled binary, alone in an empty folder.
+ * and has two witnesses. Every call of five devices was done, and none twice. The same holds for the
+ * compiled binary, alone in an empty folder.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { askSite } from "../../edge/admin_client.ts";
 import { eventually } from "./_test_site.ts";
 import { binary, exists, household, isCi, type Outcome, run, temporaryFolder } from "./program.ts";
 
@@ -35,6 +37,13 @@ interface Log {
   readonly size: number;
   readonly checkpoint_verified: boolean;
   readonly witnesses: number;
+}
+
+interface Rpc {
+  readonly devices_authorized: number;
+  readonly calls_sent: number;
+  readonly calls_done: number;
+  readonly duplicates_run: number;
 }
 
 const noHousehold = !exists(household) && !isCi;
@@ -86,11 +95,38 @@ Deno.test("edgeward demo fails when somebody rewrites the history of its cloud",
   assert.match(stderr, /error: The log of the cloud does not verify: .*entry 0/);
 });
 
+Deno.test("edgeward demo fails when a device may not make one of its calls", async () => {
+  await using folder = await temporaryFolder();
+  const args = ["demo", "--for", "6", "--json", "--port", "0", "--data-dir", folder.path];
+  const running = run(args);
+  const gateway = join(folder.path, "gw-2");
+  const [{ id }] = await eventually("its devices are there", async () => {
+    const answer = askSite(gateway, "/mqtt-auth-gateway/devices?state=AUTHORIZED");
+    const { devices } = await answer.catch(() => ({ devices: [] })) as {
+      devices: { id: string }[];
+    };
+    return devices.length > 0 ? devices as [{ id: string }] : undefined;
+  });
+  await askSite(gateway, `/mqtt-auth-gateway/devices/${id}/permissions`, {
+    ...{ method: "PUT", body: { allow: ["time", "echo", "config.get", "telemetry.push"] } },
+  });
+  const { code, stdout, stderr } = await running;
+  assert.equal(code, 1);
+  const { rpc } = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as { rpc: Rpc };
+  assert.ok(rpc.calls_done < rpc.calls_sent, JSON.stringify(rpc));
+  assert.match(stderr, /error: Not every call of a device happened once/);
+});
+
 function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }): void {
   assert.equal(code, 0, stderr);
   const lines: unknown[] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const last = lines.pop() as { metering: Metering; share: unknown; log: Log; seconds: number };
-  const { metering, share, log, seconds, ...final } = last;
+  const { metering, share, rpc, log, seconds, ...final } = lines.pop() as {
+    metering: Metering;
+    share: unknown;
+    rpc: Rpc;
+    log: Log;
+    seconds: number;
+  };
   const windows = lines.map(windowOf);
 
   assert.deepEqual(final, { final: true });
@@ -111,6 +147,14 @@ function checkDemo({ code, stdout, stderr }: Outcome, { rows }: { rows: number }
   assert.deepEqual(share, {
     ...{ gateways: 3, threshold: 2, unlocks_ok: 1, unlocks_failed: 0, mounts_ok: 1 },
   });
+  const { calls_sent } = rpc;
+  assert.deepEqual(rpc, {
+    ...{ devices_authorized: 5, calls_sent, calls_done: calls_sent, duplicates_run: 0 },
+  });
+  assert.ok(
+    calls_sent >= 5 * 4,
+    `${calls_sent} calls: each device asks, reports, switches, is called`,
+  );
   const { size } = log;
   assert.deepEqual(log, { size, checkpoint_verified: true, witnesses: 2 });
   assert.ok(size > metering.windows, `${size} entries, and ${metering.windows} windows`);

@@ -91,6 +91,11 @@ ${role}
     return `mqtt://127.0.0.1:${this.ports.mqtt}`;
   }
 
+  /** The process that it is now. */
+  get pid(): number {
+    return this.#child!.pid;
+  }
+
   /** Runs a command as the operator of the site, with what comes on its standard input. */
   operate(args: readonly string[], stdin?: string): Promise<Outcome> {
     return run([...args, "-c", this.#config], stdin === undefined ? {} : { stdin });

@@ -72,7 +72,10 @@ export async function startRole(plugin: AnyPlugin, options: {
     report: () => {},
     defer: (undo) => void stack.defer(undo),
     http: openHttp({ listen: { hostname: "127.0.0.1", port: 0 }, log: silent }).router(role),
-    mqtt: { connected: false, publish: unreachable, subscribe: unreachable },
+    mqtt: {
+      ...{ connected: false, publish: unreachable, subscribe: unreachable },
+      broker: { url: "", since: 0, reconnects: 0, hasRival: false, facts: null },
+    },
     peers: {} as Services["peers"],
     sessions: {
       serve(_purpose, handler) {

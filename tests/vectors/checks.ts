@@ -10,6 +10,7 @@ import { runPrimitives } from "./primitives.ts";
 import { same } from "./same.ts";
 import { playSession, type SessionVector } from "./session_v2.ts";
 import { playStatement, type StatementVector } from "./statement.ts";
+import { type LegacyVector, playLegacy } from "./v1.ts";
 
 export interface Check {
   /** The file of vectors that it is given: our own lies beside this one, the others in shared/vectors. */
@@ -32,6 +33,13 @@ export const checks: Readonly<Record<string, Check>> = {
       for (const session of sessions) {
         same(playSession(suite, session, { walk: 100 }), session, session.name);
       }
+    },
+  ),
+  "profile v1 is that of v1.json": check<{ associations: LegacyVector[] }>(
+    "v1.json",
+    (suite, { associations }) => {
+      same(associations.length, 3, "how many there are");
+      for (const vector of associations) same(playLegacy(suite, vector), vector, vector.name);
     },
   ),
   "statements are those of statement.json": check<{ statements: StatementVector[] }>(

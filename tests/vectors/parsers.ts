@@ -12,9 +12,14 @@ import {
   encodeEnrolRequest,
   encodeMessage,
 } from "../../core/trust/session/call.ts";
+import {
+  decodeRpc as decodeLegacyRpc,
+  encodeRpc as encodeLegacyRpc,
+} from "../../core/trust/legacy/rpc.ts";
 import { decodeFrame, encodeFrame, FrameType } from "../../core/trust/session/frame.ts";
 import { decodeOpening, encodeOpening, encodePrologue } from "../../core/trust/session/hello.ts";
 import { enrolmentFromJson, enrolmentToJson } from "../../core/wire/enrolment.ts";
+import { decodeRpc, encodeRpc, type RpcMessage } from "../../core/wire/json_rpc.ts";
 import {
   decodeBatch,
   decodeReceipt,
@@ -49,6 +54,25 @@ const key = fromHex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031ca
 const time = 1_900_000_000_000;
 const [meter, fog] = ["m-01", "fog_1"].map(parseId) as [Id, Id];
 const last = Number.MAX_SAFE_INTEGER;
+
+const refusedTexts = [
+  ...[
+    "",
+    "{}",
+    "[]",
+    "null",
+    '{"jsonrpc":"2.0","id":1}',
+    '{"jsonrpc":"2.0","id":null,"method":"a"}',
+  ],
+  ...['{"jsonrpc":"2.0","id":1,"id":1,"result":1}', '{"jsonrpc":"2.0","id":1,"result":1}{}'],
+  ...[
+    '{"jsonrpc":"2.0","id":1,"result":{"__proto__":1}}',
+    '{"jsonrpc":"2.0","id":1,"result":1e999}',
+  ],
+  ...['{"jsonrpc":"2.0","id":1,"result":01}', '{"jsonrpc":"2.0","id":1,"result":"\\ud800"}'],
+  ...['{"jsonrpc":"2.0","id":1,"result":9007199254740992}', '\ufeff{"jsonrpc":"2.0","id":1}'],
+  `{"jsonrpc":"2.0","id":1,"result":${"[".repeat(16)}${"]".repeat(16)}}`,
+].map((text) => toHex(utf8(text)));
 
 const parsers: Readonly<Record<string, Parser>> = {
   decodeCbor: parser(decodeCbor, encodeCbor, "CborError", {
@@ -173,6 +197,36 @@ const parsers: Readonly<Record<string, Parser>> = {
   decodeKnownRegisters: parser(decodeKnownRegisters, encodeKnownRegisters, "UplinkError", {
     samples: [[], [{ meter, register: fog, seq: last, energy_Wh: 2 ** 40 }]],
     refused: ["a0", "8100", "818461616162"],
+  }),
+  decodeRpc: parser<RpcMessage>(decodeRpc, encodeRpc, "RpcError", {
+    samples: [
+      {
+        kind: "request",
+        id: "a-1",
+        method: "sensor.read",
+        params: { room: "Küche 𝄞", n: [1, -2.5] },
+      },
+      { kind: "request", id: last, method: "relay.set", params: [], once: toHex(key.slice(0, 16)) },
+      {
+        kind: "result",
+        id: 0,
+        result: { "10": 1e21, "9": [null, true, 5e-324], "": '" \\ \u0007' },
+      },
+      {
+        kind: "error",
+        id: "x",
+        error: { code: -32_000, message: "stuck", data: { code: "stuck" } },
+      },
+    ],
+    refused: refusedTexts,
+  }),
+  decodeLegacyRpc: parser(decodeLegacyRpc, encodeLegacyRpc, "LegacyError", {
+    samples: [
+      { kind: "request", id: "a-1", method: "ping", params: [0.1, { "b": "é", "a": {} }] },
+      { kind: "response", id: last, result: "𝄞" },
+      { kind: "response", id: 7, error: { code: 1, message: "", data: [1.5e300] } },
+    ],
+    refused: refusedTexts,
   }),
   enrolmentFromJson: parser(
     (bytes) => enrolmentFromJson(String.fromCharCode(...bytes)),

@@ -38,6 +38,13 @@ export function mqttUrl() {
         "write the URL as mqtt://HOST, mqtts://HOST, ws://HOST/PATH or wss://HOST/PATH",
       );
     }
+    if (url.hash !== "") {
+      return refuse(
+        context,
+        "expected a URL without a fragment",
+        'give the levels before all topics by the key "prefix"',
+      );
+    }
     if (url.username !== "" || url.password !== "") {
       return refuse(
         context,

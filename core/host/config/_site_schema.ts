@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { isId } from "../../base/id.ts";
 import { NoteKind } from "../../trust/log/note.ts";
+import { isTopicPrefix } from "../../wire/topic_prefix.ts";
 import type { AnyPlugin } from "../plugin.ts";
 import { listenAddress, mqttUrl } from "./_addresses.ts";
 import { filePath } from "./file_path.ts";
@@ -45,6 +46,11 @@ export const hostSchema = z.strictObject({
   mqtt: table({
     url: mqttUrl().prefault("embedded")
       .describe('Broker: "embedded", or a URL that begins with mqtt, mqtts, ws or wss.'),
+    prefix: z.string().refine(
+      isTopicPrefix,
+      'expected at most 64 letters, digits, hyphens and underscores in levels: "plant/hall-2"',
+    ).default("")
+      .describe("Levels before every topic of this site, where it shares a broker."),
     username: z.string().min(1).optional()
       .describe("User name at an external broker.")
       .meta({ example: "edgeward" }),

@@ -22,6 +22,7 @@ Deno.test("parseConfig() fills in every default", async () => {
       listen: { hostname: "127.0.0.1", port: 1883 },
       max_clients: 1_000,
       max_clients_per_address: 256,
+      prefix: "",
     },
     peers: { join: "closed" },
     db: { url: "file" },
@@ -181,6 +182,16 @@ const mistakes: Record<string, [text: string, message: string, hint?: string]> =
   "a broker's certificate without its key": [
     `${head}[mqtt]\nurl = "wss://b.example"\ncert_file = "c.pem"`,
     '5:1: invalid "cert_file" in [mqtt]: expected key_file beside it',
+  ],
+  "a prefix that begins with a slash": [
+    `${head}[mqtt]\nprefix = "/plant"`,
+    '4:1: invalid "prefix" in [mqtt]: expected at most 64 letters, digits, hyphens and underscores ' +
+    'in levels: "plant/hall-2"',
+  ],
+  "a prefix in the wrong place": [
+    `${head}[mqtt]\nurl = "mqtt://b.example#plant"`,
+    '4:1: invalid "url" in [mqtt]: expected a URL without a fragment',
+    'give the levels before all topics by the key "prefix"',
   ],
   "no clients": [
     `${head}[mqtt]\nmax_clients = 0`,

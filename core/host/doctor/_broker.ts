@@ -1,7 +1,10 @@
-/** A broker elsewhere: whether it lets the site in with the credentials of the configuration. */
+/**
+ * A broker elsewhere: whether it lets the site in with the credentials of the configuration, and does
+ * what a site needs.
+ */
 import { CodedError } from "../../base/errors.ts";
 import { logOf } from "../../services/logging.ts";
-import { connectMqtt } from "../../services/mqtt/mod.ts";
+import { connectMqtt, lookAtBroker, shortcomingsOf } from "../../services/mqtt/mod.ts";
 import { brokerAccess } from "../broker_access.ts";
 import type { Finding } from "../plugin.ts";
 import { isNeeded, type Patient } from "./_probe.ts";
@@ -10,10 +13,11 @@ export async function* broker({ config }: Patient): AsyncIterable<Finding> {
   const { url, password_file } = config.mqtt;
   if (url === "embedded" || !isNeeded(config, "mqtt")) return;
   let why = "";
+  // never the site's own: a second connection under it would end the first
+  const clientId = `edgeward-doctor-${crypto.randomUUID().slice(0, 8)}`;
   await using client = await connectMqtt({
     ...brokerAccess(config.mqtt),
-    // never the site's own: a second connection under it would end the first
-    clientId: `edgeward-doctor-${crypto.randomUUID().slice(0, 8)}`,
+    clientId,
     log: logOf(config.site, "doctor"),
     onState: (_, detail) => why = detail,
   });
@@ -30,7 +34,13 @@ export async function* broker({ config }: Patient): AsyncIterable<Finding> {
       hint: "use mqtts:// or wss:// where the broker speaks TLS",
     }
     : { state: "ok", what: why };
+  const facts = await lookAtBroker({ ...brokerAccess(config.mqtt), clientId, timeout: patience });
+  for (const { what, hint } of shortcomingsOf(facts)) yield { state: "degraded", what, hint };
+  if (facts.name !== null) yield { state: "ok", what: `it calls itself "${facts.name}"` };
 }
+
+/** Milliseconds for each message that the broker may have lost. */
+const patience = 1_500;
 
 function isLocal(url: string): boolean {
   return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);

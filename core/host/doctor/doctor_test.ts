@@ -5,7 +5,7 @@ import { z } from "zod";
 import { nativeSuite } from "../../services/crypto_native.ts";
 import { openDatabase } from "../../services/db/mod.ts";
 import { openIdentity } from "../../services/identity.ts";
-import { openMqtt } from "../../services/mqtt/mod.ts";
+import { hashPassword, openMqtt } from "../../services/mqtt/mod.ts";
 import { parseConfig, type SiteConfig } from "../config/mod.ts";
 import { type AnyPlugin, definePlugin, type Finding, type Services } from "../plugin.ts";
 import type { SiteStatus } from "../site.ts";
@@ -138,17 +138,31 @@ Deno.test("a site that runs is asked what only it can know", async () => {
 
 Deno.test("a broker elsewhere answers, or the finding says why not", async () => {
   await using home = await newHome();
+  const usersFile = join(home.folder, "users");
+  await Deno.writeTextFile(usersFile, "");
   await using mqtt = await openMqtt({
     ...{ url: "embedded", listen: { hostname: "127.0.0.1", port: 0 } },
-    ...{ clientId: "edgeward-other", log },
+    ...{ clientId: "edgeward-other", usersFile, log },
   });
   const role = roleWith({ needs: ["mqtt"] });
   const { port } = mqtt.broker!;
   const url = `mqtt.url = "mqtt://127.0.0.1:${port}"\n`;
   const answered = await home.examined({ text: url, role, parts: ["broker"] });
-  assert.deepEqual(lines(answered), [`[+] broker: connected to mqtt://127.0.0.1:${port}`]);
+  // a site is no peer of another site's broker: without a user of its own it may do next to nothing
+  assert.deepEqual(lines(answered), [
+    `[+] broker: connected to mqtt://127.0.0.1:${port}`,
+    "[~] broker: it refuses subscriptions with a wildcard below edgeward/",
+    "[~] broker: a message below edgeward/ does not come back to its sender",
+  ]);
+  assert.match(answered[1]!.hint!, /let its user read/);
 
   await Deno.writeTextFile(join(home.folder, "password"), "correct horse\n");
+  await Deno.writeTextFile(usersFile, `site ${await hashPassword("correct horse")} read=# write=#`);
+  await mqtt.broker!.reload();
+  const user = `${url}mqtt.username = "site"\nmqtt.password_file = "password"\n`;
+  assert.deepEqual(lines(await home.examined({ text: user, role, parts: ["broker"] })), [
+    `[+] broker: connected to mqtt://127.0.0.1:${port}`,
+  ]);
   const wrong = `${url}mqtt.username = "nobody"\nmqtt.password_file = "password"\n`;
   const [refused] = await home.examined({ text: wrong, role, parts: ["broker"] });
   assert.equal(refused!.state, "failed");

@@ -13,7 +13,7 @@ import type { Connection } from "./_connections.ts";
 import { type Door, type Doors, pathOf } from "./_doors.ts";
 import { defaultLimits, type Limits, type RateClass } from "./_limits.ts";
 import type { HttpMetrics } from "./_metrics.ts";
-import { type OriginEnv, originIn } from "./_origin.ts";
+import { type Origin, type OriginEnv, originIn } from "./_origin.ts";
 import { internalError, problem } from "./_problem.ts";
 import { type Refusal, refusal, refuse } from "./_refusal.ts";
 import { respond } from "./_respond.ts";
@@ -42,7 +42,7 @@ interface Requests {
 
 interface Look {
   readonly path: string;
-  readonly client: string;
+  readonly origin: Origin;
   readonly door: Door | undefined;
   readonly refused: Refusal | undefined;
 }
@@ -76,7 +76,9 @@ export function requests(options: RequestOptions): Requests {
   );
 
   function look(incoming: IncomingMessage, { from }: Connection): Look {
-    const client = clients.of(from, incoming.headers["x-forwarded-for"]?.toString());
+    const { headers } = incoming;
+    const client = clients.of(from, headers["x-forwarded-for"]?.toString());
+    const origin = originIn(headers, from, { clients, client, secure: options.secure });
     const path = pathOf(incoming.url ?? "");
     const door = path === null ? undefined : doors.at(path);
     const wait = buckets[door?.rate ?? "open"].take(client, performance.now());
@@ -85,7 +87,7 @@ export function requests(options: RequestOptions): Requests {
       : path === null
       ? refusal("malformed")
       : faultIn(incoming);
-    return { path: path ?? "", client, door, refused };
+    return { path: path ?? "", origin, door, refused };
   }
 
   /** Reads the body and runs the route, unless something is in the way. */
@@ -93,12 +95,11 @@ export function requests(options: RequestOptions): Requests {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
     request: Look & {
-      from: string;
       hold: (bytes: number) => boolean;
       onSpoilt: (spoil: () => void) => void;
     },
   ): Promise<Refusal | undefined> {
-    const { door, client, from, refused, hold, onSpoilt } = request;
+    const { door, origin, refused, hold, onSpoilt } = request;
     if (refused !== undefined) return refused;
     if (door === undefined) return refusal("not_found");
     if (hasBody(incoming)) {
@@ -113,7 +114,6 @@ export function requests(options: RequestOptions): Requests {
       Object.assign(incoming, { rawBody: body });
     }
     if (outgoing.destroyed) return undefined;
-    const origin = originIn(incoming.headers, from, { clients, client, secure: options.secure });
     asked.set(incoming, { door, env: { origin } });
     await run(incoming, outgoing);
     return undefined;
@@ -127,7 +127,7 @@ export function requests(options: RequestOptions): Requests {
       let held = 0;
       let isOver = false;
       const hold = (bytes: number) => {
-        const isHeld = !isOver && bodies.hold(request.client, bytes);
+        const isHeld = !isOver && bodies.hold(request.origin.client, bytes);
         if (isHeld) held += bytes;
         return isHeld;
       };
@@ -135,7 +135,7 @@ export function requests(options: RequestOptions): Requests {
       connection.begin(outgoing, {
         ended() {
           isOver = true;
-          if (held > 0) bodies.release(request.client, held);
+          if (held > 0) bodies.release(request.origin.client, held);
           if (!outgoing.headersSent) return;
           metrics.answered(request.door?.role ?? "none", {
             method: incoming.method ?? "",
@@ -152,8 +152,7 @@ export function requests(options: RequestOptions): Requests {
       outgoing.on("error", () => {});
       for (const [name, value] of Object.entries(usualHeaders)) outgoing.setHeader(name, value);
       const onSpoilt = (spoil: () => void) => void (spoilt = spoil);
-      const { from } = connection;
-      answer(incoming, outgoing, { ...request, from, hold, onSpoilt }).then((refused) => {
+      answer(incoming, outgoing, { ...request, hold, onSpoilt }).then((refused) => {
         if (refused === undefined || outgoing.destroyed) return;
         metrics.refused(refused.code);
         refuse(incoming, outgoing, refused);

@@ -6,13 +6,19 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Context, Hono } from "hono";
+import type { Origin, OriginEnv } from "./_origin.ts";
 import { problem } from "./_problem.ts";
 
 /** Takes over a connection whose request asked for WebSocket; `head` came behind the request. */
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
+export type UpgradeHandler = (
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Uint8Array,
+  origin: Origin,
+) => void;
 
 /** What a route finds in its environment when its request asks for WebSocket. */
-interface UpgradeEnv {
+interface UpgradeEnv extends Partial<OriginEnv> {
   takeOver?(handler: UpgradeHandler): void;
 }
 
@@ -35,9 +41,10 @@ export function takeOver(c: Context, handler: UpgradeHandler): Response {
 export async function offer(
   app: Hono,
   incoming: IncomingMessage,
+  { origin }: OriginEnv,
 ): Promise<UpgradeHandler | Response | null> {
   let taken: UpgradeHandler | undefined;
-  const env: UpgradeEnv = { takeOver: (handler) => taken = handler };
+  const env: UpgradeEnv = { origin, takeOver: (handler) => taken = handler };
   const response = await app.fetch(requestOf(incoming), env);
   if (taken !== undefined) return taken;
   if (response.status >= 400) return response;

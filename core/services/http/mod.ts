@@ -155,7 +155,7 @@ export function openHttp(options: HttpOptions): HttpService {
         log,
         serve,
         upgrade(incoming, { socket, head, connection }) {
-          const { path, door, refused } = look(incoming, connection);
+          const { path, origin, door, refused } = look(incoming, connection);
           const turnAway = (why: Refusal) => {
             metrics.refused(why.code);
             socket.end(farewell(why));
@@ -164,11 +164,11 @@ export function openHttp(options: HttpOptions): HttpService {
           const handler = handlers.get(path);
           if (handler === undefined && door === undefined) return turnAway(refusal("not_found"));
           connection.upgrade();
-          if (handler !== undefined) return handler(incoming, socket, head);
-          offer(door!.app, incoming).then(async (answer) => {
+          if (handler !== undefined) return handler(incoming, socket, head, origin);
+          offer(door!.app, incoming, { origin }).then(async (answer) => {
             if (answer === null) turnAway(refusal("not_found"));
             else if (answer instanceof Response) socket.end(await written(answer));
-            else if (!socket.destroyed) answer(incoming, socket, head);
+            else if (!socket.destroyed) answer(incoming, socket, head, origin);
           }).catch((error: unknown) => {
             log.error("an upgrade failed", { error });
             socket.destroy();

@@ -4,8 +4,9 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { head, say } from "./_raw_client.ts";
+import { Hono } from "hono";
 import { hasty, testSite } from "./_test_site.ts";
-import type { UpgradeHandler } from "./mod.ts";
+import { type Origin, originOf, takeOver, type UpgradeHandler } from "./mod.ts";
 
 const upgrade = ["Connection: Upgrade", "Upgrade: websocket"];
 
@@ -35,9 +36,9 @@ Deno.test("HttpService.upgrade() hands the socket over, which a WebSocket finds 
 Deno.test("HttpService.upgrade() hands over what was sent early, and what comes later", async () => {
   await using site = await testSite({ limits: hasty });
   const sockets: Duplex[] = [];
-  site.http.upgrade("/live", (request, socket, early) => {
+  site.http.upgrade("/live", (request, socket, early, origin) => {
     sockets.push(socket);
-    hi(request, socket, early);
+    hi(request, socket, early, origin);
   });
   const parts = [`${head("GET /live", ...upgrade)}\r\nearly`, 500, "late", 50];
   const heard = say(parts, site);
@@ -73,8 +74,8 @@ Deno.test("openHttp() answers as usual who would like another protocol", async (
 Deno.test("openHttp() counts an upgraded connection, and ends it when it closes", async () => {
   await using site = await testSite({ limits: { maxConnections: 1, drain: 60_000 } });
   const { promise: upgraded, resolve } = Promise.withResolvers<void>();
-  site.http.upgrade("/live", (request, socket, early) => {
-    hi(request, socket, early);
+  site.http.upgrade("/live", (request, socket, early, origin) => {
+    hi(request, socket, early, origin);
     resolve();
   });
   const heard = say([`${head("GET /live", ...upgrade)}\r\n`], site);
@@ -82,6 +83,42 @@ Deno.test("openHttp() counts an upgraded connection, and ends it when it closes"
   assert.equal((await say([`${head("GET /role/x")}\r\n`], site)).code, "full");
   await site.http[Symbol.asyncDispose]();
   assert.match((await heard).text, /hi$/);
+});
+
+Deno.test("whoever takes an upgrade knows where it comes from, as with any other request", async () => {
+  await using site = await testSite({ trustedProxies: ["127.0.0.1"] });
+  const found: (Origin | null)[] = [];
+  const note: UpgradeHandler = (_request, socket, _head, origin) => {
+    found.push(origin);
+    socket.destroy();
+  };
+  site.http.upgrade("/live", note);
+  site.http.router("asker").mount(
+    new Hono().get("/live", (c) => {
+      found.push(originOf(c));
+      return takeOver(c, note);
+    }),
+  );
+  const from = (client: string, scheme: string) => [
+    ...[...upgrade, `X-Forwarded-For: ${client}`, `X-Forwarded-Proto: ${scheme}`],
+  ];
+  await say([`${head("GET /live", ...from("192.0.2.1", "https"))}\r\n`], site);
+  await say([`${head("GET /asker/live", ...from("192.0.2.2", "http"))}\r\n`], site);
+  assert.deepEqual(found, [
+    { client: "192.0.2.1", isPrivate: true },
+    { client: "192.0.2.2", isPrivate: false },
+    { client: "192.0.2.2", isPrivate: false },
+  ]);
+});
+
+Deno.test("clients behind one proxy have each their own rate of upgrades", async () => {
+  const rates = { open: { perSecond: 0.001, burst: 1 }, session: { perSecond: 1, burst: 1 } };
+  await using site = await testSite({ limits: { rates }, trustedProxies: ["127.0.0.1"] });
+  const ask = (client: string) =>
+    say([`${head("GET /live", ...upgrade, `X-Forwarded-For: ${client}`)}\r\n`], site);
+  assert.equal((await ask("192.0.2.1")).code, "not_found");
+  assert.equal((await ask("192.0.2.1")).code, "rate_limited");
+  assert.equal((await ask("192.0.2.2")).code, "not_found");
 });
 
 Deno.test("openHttp() counts upgrades at the rate of their client", async () => {

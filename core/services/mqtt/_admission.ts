@@ -12,6 +12,8 @@ import type { Registry } from "./_registry.ts";
 import { TokenBucket } from "./_token_bucket.ts";
 
 export interface AdmissionOptions extends LoginOptions {
+  /** Before every topic of peers; "" for none. */
+  readonly prefix: string;
   readonly log: Log;
   readonly limits: BrokerLimits;
   readonly registry: Registry;
@@ -30,7 +32,7 @@ type Hooks = Required<
 const nameless = "?";
 
 export function admission(options: AdmissionOptions): Hooks {
-  const { operator, log, limits, registry, refused, connectionOf } = options;
+  const { operator, prefix, log, limits, registry, refused, connectionOf } = options;
   const recognise = recogniser(options);
   const keepAlive = limits.keepAlive / 1_000;
   // Ten a minute are news; anybody can cause more.
@@ -90,7 +92,7 @@ export function admission(options: AdmissionOptions): Hooks {
       const connection = client === null ? undefined : connectionOf(client);
       const party = connection?.party;
       const isWelcome = party?.kind !== "peer" || options.allows(party.id);
-      if (party === undefined || !isWelcome || !mayPublish(party, packet.topic)) {
+      if (party === undefined || !isWelcome || !mayPublish(party, packet.topic, { prefix })) {
         const why = "not a topic that this client may publish to";
         connection?.cut("topic", why);
         return done(new Error(why));
@@ -110,7 +112,7 @@ export function admission(options: AdmissionOptions): Hooks {
       const { topic } = subscription;
       const hasRoom = party?.kind === "site" || filters.has(topic) ||
         filters.size < limits.subscriptions;
-      if (party === undefined || !hasRoom || !maySubscribe(party, topic)) {
+      if (party === undefined || !hasRoom || !maySubscribe(party, topic, { prefix })) {
         refused("subscription");
         return done(null, null);
       }

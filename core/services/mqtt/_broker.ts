@@ -21,11 +21,12 @@ import { admission } from "./_admission.ts";
 import { Connection } from "./_connection.ts";
 import { type BrokerLimits, defaultLimits } from "./_limits.ts";
 import { listenOn } from "./_listen.ts";
-import type { Credential } from "./_login.ts";
+import { checkLimits, type Credential } from "./_login.ts";
 import { metersOf } from "./_meters.ts";
 import { NoMemory } from "./_no_memory.ts";
 import { Places } from "./_places.ts";
 import { Registry } from "./_registry.ts";
+import { Turns } from "./_turns.ts";
 import { readUsers, type Users } from "./_users_file.ts";
 import { refuseUpgrade, WebSocketDoor } from "./_websocket.ts";
 
@@ -39,6 +40,8 @@ export interface BrokerOptions {
   usersFile?: string;
   /** Whether a peer, known or not, may connect. Default: all may. */
   allows?: (id: Id) => boolean;
+  /** Before every topic of peers. Default: none. */
+  prefix?: string;
   limits?: Partial<BrokerLimits>;
   metrics?: Metrics;
   log: Log;
@@ -48,8 +51,16 @@ export interface BrokerOptions {
 export interface Broker extends AsyncDisposable {
   readonly hostname: string;
   readonly port: number;
-  /** Takes over an HTTP upgrade; it answers the request, whatever becomes of it. */
-  attachWebSocket(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
+  /**
+   * Takes over an HTTP upgrade; it answers the request, whatever becomes of it.
+   * @param origin.client who counts as one client; the address of the socket unless given
+   */
+  attachWebSocket(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    origin?: { readonly client: string },
+  ): void;
   /** Ends the connection of a peer that `allows` lets in no more. */
   disconnect(id: Id): void;
   /**
@@ -66,12 +77,13 @@ const siteTimeout = 30_000;
 
 /** @throws MqttError "port_busy", "listen_failed", "mqtt_users" */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const { log, metrics, usersFile, allows = () => true } = options;
+  const { log, metrics, usersFile, prefix = "", allows = () => true } = options;
   const limits: BrokerLimits = { ...defaultLimits, ...options.limits };
   let users: Users = usersFile === undefined ? new Map() : await readUsers(usersFile);
   const { refused, clients } = metersOf(metrics);
   const registry = new Registry({ limit: limits.clients, onCount: clients });
   const connections = new Set<Connection>();
+  const checks = new Turns(checkLimits);
   const byClient = new WeakMap<Client, Connection>();
   const connectionOf = (client: Client) => byClient.get(client)!;
   const places = new Places({
@@ -84,7 +96,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     ...admission({
       operator: options.operator,
       users: () => users,
-      ...{ allows, log, limits, registry, refused, connectionOf },
+      ...{ allows, checks, prefix, log, limits, registry, refused, connectionOf },
     }),
     persistence: new NoMemory(),
     // Connection watches over the whole login; aedes only until CONNECT has come.
@@ -159,15 +171,16 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     for (const { stream } of connections) stream.destroy();
     await new Promise<void>((resolve) => aedes.close(resolve));
     await closed;
+    await checks.idle();
   });
   try {
     const port = await listenOn(server, options);
     return {
       hostname: options.hostname,
       port,
-      attachWebSocket(request, socket, head) {
+      attachWebSocket(request, socket, head, origin) {
         if (socket instanceof Socket) mendAccepted(socket);
-        const address = request.socket.remoteAddress ?? "";
+        const address = origin?.client ?? request.socket.remoteAddress ?? "";
         const place = isOver ? "full" : places.take(address);
         if (typeof place === "string") {
           refused(place);

@@ -67,7 +67,7 @@ export async function survivesRestart(broker: RealBroker, options: ConnectOption
   await broker.restart();
   await states.until("up");
   received = next();
-  await client.publish("edgeward/rpc/up/x", utf8("again"));
+  await client.publish("edgeward/meter/up/x", utf8("again"));
   assert.deepEqual((await received).payload, utf8("again"));
   await end();
 }

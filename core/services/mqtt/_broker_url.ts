@@ -1,7 +1,8 @@
 /**
  * The address of a broker, parsed once from the configuration. Credentials inside it are refused:
- * addresses are shown and logged, credentials never.
+ * addresses are shown and logged, credentials never. Its fragment is the prefix of the site's topics.
  */
+import { isTopicPrefix } from "../../wire/topic_prefix.ts";
 import { MqttError } from "./_errors.ts";
 
 /** Where a broker is, in parts; `text` is the form for people. */
@@ -11,15 +12,17 @@ export interface BrokerUrl {
   readonly port: number;
   /** Path and query, of WebSocket addresses only. */
   readonly path?: string;
+  /** Before every topic; "" for none. */
+  readonly prefix: string;
   readonly text: string;
 }
 
 const ports = { mqtt: 1883, mqtts: 8883, ws: 80, wss: 443 } as const;
 
 /** @throws MqttError "mqtt_url" */
-export function parseBrokerUrl(text: string): BrokerUrl {
-  if (!URL.canParse(text)) throw refusal("it is not a URL");
-  const url = new URL(text);
+export function parseBrokerUrl(given: string): BrokerUrl {
+  if (!URL.canParse(given)) throw refusal("it is not a URL");
+  const url = new URL(given);
   const protocol = url.protocol.slice(0, -1);
   if (!isProtocol(protocol)) throw refusal(`${url.protocol}// is not a way to reach a broker`);
   if (url.username !== "" || url.password !== "") {
@@ -32,15 +35,22 @@ export function parseBrokerUrl(text: string): BrokerUrl {
   const path = url.pathname + url.search;
   const web = protocol === "ws" || protocol === "wss";
   if (!web && path !== "" && path !== "/") throw refusal(`${protocol}:// takes no path`);
-  if (url.hash !== "") throw refusal("it has a fragment");
-  const shown = `${protocol}://${url.hostname}:${port}`;
+  const prefix = url.hash.slice(1);
+  if (!isTopicPrefix(prefix)) {
+    throw refusal("its fragment is no prefix of topics", "write it as #site or #plant/site");
+  }
+  const shown = `${protocol}://${url.hostname}:${port}${web ? url.pathname : ""}`;
+  const text = withFragment(shown, prefix);
   return web
-    ? { protocol, host, port, path, text: shown + url.pathname }
-    : { protocol, host, port, text: shown };
+    ? { protocol, host, port, prefix, path, text }
+    : { protocol, host, port, prefix, text };
 }
 
 /** The address of a broker that listens on this machine. */
-export function localBrokerUrl(listen: { hostname: string; port: number }): BrokerUrl {
+export function localBrokerUrl(
+  listen: { hostname: string; port: number },
+  { prefix = "" }: { prefix?: string } = {},
+): BrokerUrl {
   // Wildcard addresses are for listening; a connection needs one that exists.
   const host = listen.hostname === "0.0.0.0"
     ? "127.0.0.1"
@@ -48,7 +58,13 @@ export function localBrokerUrl(listen: { hostname: string; port: number }): Brok
     ? "::1"
     : listen.hostname;
   const shown = host.includes(":") ? `[${host}]` : host;
-  return { protocol: "mqtt", host, port: listen.port, text: `mqtt://${shown}:${listen.port}` };
+  const { port } = listen;
+  const text = withFragment(`mqtt://${shown}:${port}`, prefix);
+  return { protocol: "mqtt", host, port, prefix, text };
+}
+
+function withFragment(shown: string, prefix: string): string {
+  return prefix === "" ? shown : `${shown}#${prefix}`;
 }
 
 function isProtocol(text: string): text is BrokerUrl["protocol"] {

@@ -17,7 +17,7 @@ const broker = await startBroker({
 /** Logs in under a new name, talks, and leaves: politely, without a word, or cut for what it said. */
 async function visit(i: number): Promise<void> {
   const id = `lamp-${i}`;
-  const up = `edgeward/rpc/up/${id}`, down = `edgeward/rpc/down/${id}`;
+  const up = `edgeward/meter/up/${id}`, down = `edgeward/meter/down/${id}`;
   using peer = await RawPeer.login(broker.port, id, { will: { topic: up, payload: utf8("gone") } });
   await peer.send(subscribePacket(1, [down, "#"]), publishPacket(up, utf8("x"), { id: 1 }));
   await peer.receive();

@@ -6,15 +6,19 @@
  * broker is away fails at once with "mqtt_down", and what is under way when the connection ends
  * fails too, although it may have arrived. Callers that must not lose a message keep it and repeat it.
  */
+import type { Clock } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Secret } from "../../base/secret.ts";
 import type { Log } from "../logging.ts";
+import type { Metrics } from "../metrics.ts";
 import { pause } from "../pause.ts";
 import { backoff } from "./_backoff.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
 import { type Ending, type Link, LinkLost, openLink } from "./_link.ts";
+import { reconnections } from "./_meters.ts";
 import { defaultPacketLimit } from "./_packet_limit.ts";
+import type { BrokerFacts } from "./_probe.ts";
 import { RivalWatch } from "./_rival.ts";
 import { type MqttHandler, type Subscription, Subscriptions } from "./_subscriptions.ts";
 import type { TlsFiles } from "./_tls_files.ts";
@@ -36,7 +40,29 @@ export interface MqttClient {
   subscribe(filter: string, handler: MqttHandler): Promise<() => Promise<void>>;
   /** Whether messages flow: connected, and subscribed to everything that is wanted. */
   readonly connected: boolean;
+  /** How it has been with the broker, as of now. */
+  readonly broker: BrokerHistory;
 }
+
+/** What a client knows of its broker and of the way there. */
+export interface BrokerHistory {
+  /** Its address, for people. */
+  readonly url: string;
+  /** Unix milliseconds since when it is connected, or is not. */
+  readonly since: number;
+  /** Connections that were made after the first. */
+  readonly reconnects: number;
+  /** Another client seems to use our client id: each takes the connection from the other. */
+  readonly hasRival: boolean;
+  /** What it does; null when it was not found out. */
+  readonly facts: BrokerFacts | null;
+}
+
+/**
+ * "impaired": it is up, and another client seems to use our client id, or the broker does not do what is
+ * needed.
+ */
+export type LinkState = "up" | "impaired" | "down";
 
 export interface ClientOptions {
   url: BrokerUrl;
@@ -46,9 +72,15 @@ export interface ClientOptions {
   tls?: TlsFiles;
   log: Log;
   /** Hears of every change of the state or its reason; `detail` is a sentence part for people. */
-  onState?: (state: "up" | "down", detail: string) => void;
+  onState?: (state: LinkState, detail: string) => void;
+  /** Another client seems to use our client id, as of now. */
+  onRival?: () => void;
+  metrics?: Metrics;
+  clock?: Clock;
   /** Milliseconds before attempt `n`; `most` bounds them. Default: see `_backoff.ts`. */
   wait?: (n: number, most?: number) => number;
+  /** Milliseconds for which a rival is remembered. Default: see `_rival.ts`. */
+  memory?: number;
 }
 
 /** Publishes without an answer yet; more are refused, so that a slow broker costs bounded memory. */
@@ -72,11 +104,22 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
   /** Per filter the last SUBSCRIBE or UNSUBSCRIBE: brokers may run two at once in either order. */
   readonly #turns = new Map<string, Promise<void>>();
   #up = false;
-  #announced: { state: "up" | "down"; detail: string } | undefined;
+  #since: number;
+  #connections = 0;
+  #facts: BrokerFacts | null = null;
+  readonly #rivals: RivalWatch;
+  readonly #clock: Clock;
+  readonly #reconnected: () => void;
+  #announced: { state: LinkState; detail: string } | undefined;
   #inFlight = 0;
 
   constructor(options: ClientOptions) {
+    const { clock = Date.now, memory, metrics } = options;
     this.#options = options;
+    this.#clock = clock;
+    this.#since = clock();
+    this.#rivals = new RivalWatch(memory === undefined ? {} : { memory });
+    this.#reconnected = reconnections(metrics);
     this.#subscriptions = new Subscriptions((filter, thrown) => {
       options.log.error("MQTT handler failed", { filter, error: messageOf(thrown) });
     });
@@ -90,6 +133,21 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
 
   get connected(): boolean {
     return this.#up;
+  }
+
+  get broker(): BrokerHistory {
+    return {
+      url: this.#options.url.text,
+      since: this.#since,
+      reconnects: Math.max(0, this.#connections - 1),
+      hasRival: this.#hasRival(),
+      facts: this.#facts,
+    };
+  }
+
+  /** Takes down what was found out about the broker. */
+  learn(facts: BrokerFacts): void {
+    this.#facts = facts;
   }
 
   async publish(topic: string, payload: Uint8Array, options: { qos?: 0 | 1 } = {}): Promise<void> {
@@ -109,7 +167,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
     }
     this.#inFlight++;
     try {
-      await link.publish(topic, payload, options.qos ?? 1);
+      await link.publish(topic, payload, { qos: options.qos ?? 1 });
     } finally {
       this.#inFlight--;
     }
@@ -170,15 +228,16 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    const { clientId, wait = (n, most) => backoff(n, Math.random(), most) } = this.#options;
-    const rivals = new RivalWatch();
+    const { wait = (n, most) => backoff(n, Math.random(), most), onRival } = this.#options;
     for (let failures = 0; !signal.aborted; failures++) {
       const { reason, byBroker, lasted } = await this.#connection();
       this.#settled.resolve();
       if (signal.aborted) break;
-      const hasRival = rivals.ended({ worked: lasted !== undefined, byBroker }, performance.now());
-      const rival = `; another client seems to use our client id "${clientId}"`;
-      this.#announce("down", reason + (hasRival ? rival : ""));
+      const hadRival = this.#hasRival();
+      const how = { worked: lasted !== undefined, byBroker };
+      const hasRival = this.#rivals.ended(how, performance.now());
+      this.#announce("down", reason);
+      if (hasRival && !hadRival) this.#guarded(() => onRival?.());
       if (!hasRival && lasted !== undefined && lasted > steady) failures = 0;
       await pause(wait(failures, hasRival ? rivalDelay : undefined), signal);
     }
@@ -203,7 +262,10 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
       const ended = await Promise.race([ready.then(() => undefined), link.closed]);
       if (ended === undefined) {
         this.#up = true;
-        this.#announce("up", `connected to ${this.#options.url.text}`);
+        this.#since = this.#clock();
+        if (++this.#connections > 1) this.#reconnected();
+        this.#announceUp();
+        void this.#calmDown(link);
         this.#settled.resolve();
       }
       ending = await link.closed;
@@ -212,6 +274,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
       ending = { reason: messageOf(error), byBroker };
     }
     this.#link = undefined;
+    if (this.#up) this.#since = this.#clock();
     this.#up = false;
     return opened === undefined ? ending : { ...ending, lasted: performance.now() - opened };
   }
@@ -225,16 +288,47 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
     }
   }
 
-  #announce(state: "up" | "down", detail: string): void {
+  #hasRival(): boolean {
+    return this.#rivals.left(performance.now()) > 0;
+  }
+
+  #announceUp(): void {
+    this.#announce(this.#hasRival() ? "impaired" : "up", `connected to ${this.#options.url.text}`);
+  }
+
+  /** Says so when the connection has outlived the suspicion of a rival. */
+  async #calmDown(link: Link): Promise<void> {
+    const over = new AbortController();
+    void link.closed.then(() => over.abort());
+    for (;;) {
+      const left = this.#rivals.left(performance.now());
+      if (left === 0) break;
+      await pause(left, over.signal);
+      if (over.signal.aborted) return;
+    }
+    this.#announceUp();
+  }
+
+  #announce(state: LinkState, reason: string): void {
+    const rival = `; another client seems to use our client id "${this.#options.clientId}"`;
+    const detail = reason + (this.#hasRival() ? rival : "");
     const last = this.#announced;
     if (last?.state === state && last.detail === detail) return;
     this.#announced = { state, detail };
     const { log, onState, url } = this.#options;
-    log.info(state === "up" ? "MQTT connected" : "MQTT disconnected", { broker: url.text, detail });
+    const level = state === "impaired" ? "warn" : "info";
+    log[level](state === "down" ? "MQTT disconnected" : "MQTT connected", {
+      ...{ broker: url.text, detail },
+    });
+    this.#guarded(() => onState?.(state, detail));
+  }
+
+  /** Runs what others have given. */
+  #guarded(listener: () => void): void {
     try {
-      onState?.(state, detail);
+      listener();
     } catch (thrown) {
-      log.error("MQTT state listener failed", { error: messageOf(thrown) });
+      this.#options.log.error("MQTT state listener failed", { error: messageOf(thrown) });
     }
   }
 }

@@ -3,16 +3,20 @@
  * reconnecting, resubscribing and queueing are switched off, because they are fixed in period and
  * unbounded in memory. A link that has closed is never used again, so nothing of one connection can
  * leak into the next. Whatever waits for an answer when the link closes fails with "mqtt_down".
+ *
+ * Topics are those of the protocol: the prefix of the site's topics is put before them here, and taken
+ * away again, so that nobody else knows of it.
  */
 import { Buffer } from "node:buffer";
 import { isIP, Socket } from "node:net";
-import { connect, type IClientOptions } from "mqtt";
+import { connect, type IClientOptions, type IStream } from "mqtt";
 import { messageOf } from "../../base/errors.ts";
 import type { Secret } from "../../base/secret.ts";
+import { withoutPrefix, withPrefix } from "../../wire/topic_prefix.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
+import { withoutLargeMessages } from "./_large_messages.ts";
 import { NoStore } from "./_no_store.ts";
-import { packetMeter } from "./_packet_limit.ts";
 import { readTlsFiles, type TlsFiles } from "./_tls_files.ts";
 
 /** A message as a handler gets it. The payload is a copy of its own. */
@@ -36,10 +40,16 @@ export interface LinkOptions {
 
 export interface Link {
   /** Resolves when it is written (QoS 0) or acknowledged (QoS 1). @throws MqttError "mqtt_timeout" */
-  publish(topic: string, payload: Uint8Array, qos: 0 | 1): Promise<void>;
-  /** @throws MqttError "mqtt_refused" when the broker does not grant it */
-  subscribe(filter: string): Promise<void>;
+  publish(
+    topic: string,
+    payload: Uint8Array,
+    options: { qos: 0 | 1; retain?: boolean },
+  ): Promise<void>;
+  /** Gives the QoS granted. @throws MqttError "mqtt_refused" when the broker does not grant it */
+  subscribe(filter: string): Promise<number>;
   unsubscribe(filter: string): Promise<void>;
+  /** The broker says that it goes on with an earlier session, although none was asked for. */
+  readonly isStale: boolean;
   /** Resolves once the connection is gone. */
   readonly closed: Promise<Ending>;
 }
@@ -66,12 +76,16 @@ const hangUp = "the broker closed the connection";
 const isTrusted = " at once: is its certificate trusted, and for this name?";
 const isOld = Deno.version.deno.startsWith("2.7.");
 const answerTimeout = 10_000;
-/** Cut above this: an external broker is not trusted with our memory. Its users set its own limit. */
+/**
+ * Messages above this arrive empty: an external broker is not trusted with our memory. Over WebSocket
+ * they are whole frames, and end the connection: there the broker needs a limit of its own.
+ */
 const inboundLimit = 1024 * 1024;
 
 /** @throws LinkLost when the broker cannot be reached or refuses the login; MqttError "mqtt_tls" */
 export async function openLink(options: LinkOptions): Promise<Link> {
-  const { signal, url: { protocol } } = options;
+  const { signal, url: { protocol, prefix } } = options;
+  const full = (topic: string) => withPrefix(prefix, topic);
   const isSecure = protocol === "mqtts" || protocol === "wss";
   const peer = connect(optionsFor(options));
   const waiting = new Set<(error: MqttError) => void>();
@@ -107,13 +121,19 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     if ((error as { code?: string }).code === "ECONNRESET") peer.end(true);
     else drop(messageOf(error));
   });
-  peer.on("message", (topic, payload, packet) => {
+  peer.on("message", (whole, payload, packet) => {
+    const topic = withoutPrefix(prefix, whole);
+    if (topic === undefined) return;
     options.onMessage({ topic, payload: new Uint8Array(payload), retained: packet.retain });
   });
-  const oversize = packetMeter(inboundLimit);
-  peer.stream.on("data", (bytes: Uint8Array) => {
-    const size = oversize(bytes);
-    if (size !== undefined) drop(`the broker sent a packet of ${size} bytes`);
+  const lean = withoutLargeMessages(inboundLimit);
+  onData(peer.stream, (bytes) => {
+    try {
+      return lean(bytes);
+    } catch (error) {
+      drop(`the broker sent ${messageOf(error)}`);
+      return [];
+    }
   });
   if (signal.aborted) leave();
   else signal.addEventListener("abort", leave);
@@ -135,20 +155,26 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   // Without an answer to these the link cannot be trusted to deliver anything.
   const mute = () => drop("it did not answer in 10 s");
 
-  await exchange((done) => peer.once("connect", () => done()), mute);
+  let isStale = false;
+  await exchange((done) =>
+    peer.once("connect", ({ sessionPresent }) => {
+      isStale = sessionPresent;
+      done();
+    }), mute);
   hasMet = true;
   // Without it an acknowledged message may take 44 ms. Deno 2.7 forgets it when it is set before the
   // connection is there, and does not get through a TLS handshake when it is set meanwhile.
   if (peer.stream instanceof Socket && !peer.stream.destroyed) peer.stream.setNoDelay(true);
   return {
     closed,
-    publish(topic, payload, qos) {
+    isStale,
+    publish(topic, payload, { qos, retain = false }) {
       let id: number | undefined;
       return exchange((done) => {
         peer.publish(
-          topic,
+          full(topic),
           asBuffer(payload),
-          { qos },
+          { qos, retain },
           (error) => done(error ? lost() : undefined),
         );
         if (qos === 1) id = peer.getLastMessageId();
@@ -158,16 +184,19 @@ export async function openLink(options: LinkOptions): Promise<Link> {
         if (id !== undefined) peer.removeOutgoingMessage(id);
       });
     },
-    subscribe(filter) {
-      return exchange((done) => {
-        peer.subscribe(filter, { qos: 1 }, (error, _, answer) => {
-          done(error === null ? undefined : answer === undefined ? lost() : refusal(filter));
+    async subscribe(filter) {
+      let granted = 0;
+      await exchange((done) => {
+        peer.subscribe(full(filter), { qos: 1 }, (error, grants, answer) => {
+          granted = grants?.[0]?.qos ?? 0;
+          done(error === null ? undefined : answer === undefined ? lost() : refusal(full(filter)));
         });
       }, mute);
+      return granted;
     },
     unsubscribe(filter) {
       return exchange((done) => {
-        peer.unsubscribe(filter, (error) => done(error ? lost() : undefined));
+        peer.unsubscribe(full(filter), (error) => done(error ? lost() : undefined));
       }, mute);
     },
   };
@@ -200,6 +229,19 @@ function optionsFor({ url, clientId, username, password, tls }: LinkOptions): IC
       // Deno 2.7 compares the certificate with "localhost" when ws names no server, as for addresses.
       ...(isOld && url.protocol === "wss" && isIP(url.host) !== 0 && { servername: url.host }),
     },
+  };
+}
+
+/** Puts a step before everybody who hears a stream's data. */
+function onData(
+  stream: Pick<IStream, "emit">,
+  step: (bytes: Uint8Array) => readonly Uint8Array[],
+): void {
+  const emit = stream.emit.bind(stream);
+  stream.emit = (event: string | symbol, ...args: unknown[]) => {
+    if (event !== "data") return emit(event, ...args);
+    for (const piece of step(args[0] as Uint8Array)) emit("data", piece);
+    return true;
   };
 }
 

@@ -10,7 +10,7 @@ import { type Id, isId } from "../../base/id.ts";
 import type { Party } from "./_access.ts";
 import type { Reason } from "./_limits.ts";
 import { dummyHash, isPassword } from "./_password.ts";
-import { Turns } from "./_turns.ts";
+import type { TurnLimits, Turns } from "./_turns.ts";
 import type { Users } from "./_users_file.ts";
 
 /** A user name and its password. */
@@ -24,6 +24,8 @@ export interface LoginOptions {
   readonly operator: Credential;
   /** Those who are neither the site nor peers. */
   readonly users: () => Users;
+  /** Checks of passwords, in their turn. */
+  readonly checks: Turns;
   /** Whether a peer, known or not, may connect. */
   readonly allows: (id: Id) => boolean;
 }
@@ -47,12 +49,13 @@ export class LoginRefusal extends Error {
   }
 }
 
+/** A check of a password takes 32 MiB and a tenth of a second, and anybody can ask for one. */
+export const checkLimits: TurnLimits = { atOnce: 2, waiting: 16, perParty: 4 };
+
 /** Makes the function that recognises a client. It throws LoginRefusal. */
 export function recogniser(options: LoginOptions): (login: Login) => Promise<Party> {
   const username = digest(options.operator.username);
   const password = digest(options.operator.password);
-  // A check takes 32 MiB and a tenth of a second, and anybody can ask for one.
-  const checks = new Turns({ atOnce: 2, waiting: 16, perParty: 4 });
   const wrong = () => new LoginRefusal("login", 4, "wrong user name or password");
 
   async function user(name: string, secret: Uint8Array, address: string): Promise<Party> {
@@ -60,7 +63,7 @@ export function recogniser(options: LoginOptions): (login: Login) => Promise<Par
     if (users.size === 0) throw wrong();
     const user = users.get(name);
     const hash = user?.hash ?? dummyHash([...users.values()][0]!.hash);
-    const checked = checks.take(address, () => isPassword(hash, secret));
+    const checked = options.checks.take(address, () => isPassword(hash, secret));
     if (checked === undefined) {
       throw new LoginRefusal("busy", 3, "too many passwords are being checked");
     }

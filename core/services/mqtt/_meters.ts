@@ -7,6 +7,16 @@ export interface Meters {
   readonly clients: (count: number) => void;
 }
 
+/** Counts connections to the broker that were made after the first. */
+export function reconnections(metrics?: Metrics): () => void {
+  const made = metrics?.counter(
+    "edgeward_mqtt_reconnects_total",
+    "Connections to the broker that were made after the first",
+  );
+  made?.add(0);
+  return () => made?.add();
+}
+
 /** Instruments of the site's registry; without one nothing is counted. */
 export function metersOf(metrics?: Metrics): Meters {
   const refusals = metrics?.counter(

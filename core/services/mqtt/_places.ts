@@ -39,11 +39,11 @@ export class Places {
   }
 }
 
-/** Who an address stands for. */
+/** Who an address stands for, or what HTTP takes for a client: an address, or a network of 64 bits. */
 export function holderOf(address: string): string {
   const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (v4 !== undefined) return v4.startsWith("127.") ? "local" : v4;
-  if (address === "::1") return "local";
+  if (address === "::1" || address === "0:0:0:0::/64") return "local";
   return address.includes(":") ? network(address) : address;
 }
 

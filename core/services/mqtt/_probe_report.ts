@@ -1,21 +1,24 @@
 /**
- * Probes a broker elsewhere when the site first reaches it and reports once what it does not do. A
- * probe that fails says nothing about the broker; the next connection tries again.
+ * Probes a broker elsewhere whenever the site has reached it anew, because it may have been changed
+ * meanwhile, and reports what it finds. A probe that fails says nothing about the broker.
  */
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../logging.ts";
-import { type BrokerFacts, largestMessage, probeBroker, type ProbeOptions } from "./_probe.ts";
+import { type BrokerFacts, probeBroker, type ProbeOptions } from "./_probe.ts";
+import { shortcomingsOf } from "./_shortcomings.ts";
 
 export interface ProbeReportOptions extends Omit<ProbeOptions, "signal"> {
   readonly log: Log;
-  /** Hears what the broker falls short of, as a sentence part; not called when all is well. */
-  readonly onShortcoming: (what: string) => void;
+  /** Hears what the broker does, and what it falls short of as a sentence part, "" when all is well. */
+  readonly onFacts: (facts: BrokerFacts, shortcomings: string) => void;
 }
 
 export class ProbeReport implements AsyncDisposable {
   readonly #options: ProbeReportOptions;
   readonly #stop = new AbortController();
-  #running: Promise<boolean> | undefined;
+  #running: Promise<void> | undefined;
+  #isWanted = false;
+  #last = "";
 
   constructor(options: ProbeReportOptions) {
     this.#options = options;
@@ -23,9 +26,8 @@ export class ProbeReport implements AsyncDisposable {
 
   /** Call it whenever the connection is up. */
   begin(): void {
-    if (this.#stop.signal.aborted) return;
-    const before = this.#running ?? Promise.resolve(false);
-    this.#running = before.then((isDone) => isDone || this.#run());
+    this.#isWanted = true;
+    this.#running ??= this.#runs().finally(() => this.#running = undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -33,35 +35,30 @@ export class ProbeReport implements AsyncDisposable {
     await this.#running;
   }
 
-  /** Whether it came to a result. */
-  async #run(): Promise<boolean> {
-    const { log, url, onShortcoming } = this.#options;
-    const { signal } = this.#stop;
-    if (signal.aborted) return false;
-    try {
-      const facts = await probeBroker({ ...this.#options, signal });
-      if (signal.aborted) return false;
-      const what = shortcomings(facts);
-      if (what === "") {
-        log.info("MQTT broker probed", { broker: url.text, ...facts });
-      } else {
-        log.warn("MQTT broker falls short", { broker: url.text, what });
-        onShortcoming(what);
-      }
-      return true;
-    } catch (error) {
-      log.debug("MQTT broker not probed", { broker: url.text, error: messageOf(error) });
-      return false;
+  async #runs(): Promise<void> {
+    while (this.#isWanted && !this.#stop.signal.aborted) {
+      this.#isWanted = false;
+      await this.#run();
     }
   }
-}
 
-function shortcomings({ wildcards, delivers, largeMessages }: BrokerFacts): string {
-  const found: string[] = [];
-  if (!wildcards) found.push("it refuses subscriptions with a wildcard below edgeward/");
-  if (!delivers) found.push("a message below edgeward/ does not come back to its sender");
-  if (delivers && !largeMessages) {
-    found.push(`a message of ${largestMessage} bytes does not arrive`);
+  async #run(): Promise<void> {
+    const { log, url, onFacts } = this.#options;
+    const { signal } = this.#stop;
+    try {
+      const facts = await probeBroker({ ...this.#options, signal });
+      if (signal.aborted) return;
+      const what = shortcomingsOf(facts).map(({ what }) => what).join("; ");
+      const text = JSON.stringify(facts);
+      if (text !== this.#last && what === "") {
+        log.info("MQTT broker probed", { broker: url.text, ...facts });
+      } else if (text !== this.#last) {
+        log.warn("MQTT broker falls short", { broker: url.text, what });
+      }
+      this.#last = text;
+      onFacts(facts, what);
+    } catch (error) {
+      log.debug("MQTT broker not probed", { broker: url.text, error: messageOf(error) });
+    }
   }
-  return found.join("; ");
 }

@@ -15,6 +15,7 @@ export class Turns {
   readonly #limits: TurnLimits;
   readonly #parties = new Map<string, number>();
   readonly #waiting: (() => void)[] = [];
+  readonly #all = new Set<Promise<void>>();
   #running = 0;
 
   constructor(limits: TurnLimits) {
@@ -27,7 +28,17 @@ export class Turns {
     const mine = this.#parties.get(party) ?? 0;
     if (mine >= perParty || this.#waiting.length >= waiting) return undefined;
     this.#parties.set(party, mine + 1);
-    return this.#run(party, work);
+    const result = this.#run(party, work);
+    const over: Promise<void> = result.then(() => {}, () => {}).then(() => {
+      this.#all.delete(over);
+    });
+    this.#all.add(over);
+    return result;
+  }
+
+  /** Resolves when nothing runs or waits any more. */
+  async idle(): Promise<void> {
+    while (this.#all.size > 0) await Promise.all(this.#all);
   }
 
   async #run<T>(party: string, work: () => Promise<T>): Promise<T> {

@@ -69,11 +69,11 @@ Deno.test("names of JavaScript's own are names like any other", async () => {
   using site = await listener(broker);
   for (const id of ["__proto__", "constructor", "hasOwnProperty"]) {
     using peer = await RawPeer.login(broker.port, id);
-    await peer.send(subscribePacket(1, [`edgeward/rpc/down/${id}`]));
+    await peer.send(subscribePacket(1, [`edgeward/meter/down/${id}`]));
     assert.equal((await peer.receive())?.type, suback);
-    await peer.send(publishPacket(`edgeward/rpc/up/${id}`, utf8("x")));
-    assert.equal(message(await site.receive())[0], `edgeward/rpc/up/${id}`);
-    await site.send(publishPacket(`edgeward/rpc/down/${id}`, utf8("y")));
+    await peer.send(publishPacket(`edgeward/meter/up/${id}`, utf8("x")));
+    assert.equal(message(await site.receive())[0], `edgeward/meter/up/${id}`);
+    await site.send(publishPacket(`edgeward/meter/down/${id}`, utf8("y")));
     assert.equal(message(await peer.receive())[1], "y");
     assert.equal(message(await site.receive())[1], "y");
   }
@@ -232,7 +232,7 @@ Deno.test("of many connections under one id one stays, and nothing is miscounted
   using stack = new DisposableStack();
   // aedes ends a client that has subscriptions a little later than it says.
   const first = stack.use(await RawPeer.login(broker.port, "lamp-1"));
-  await first.send(subscribePacket(1, ["edgeward/rpc/down/lamp-1"]));
+  await first.send(subscribePacket(1, ["edgeward/meter/down/lamp-1"]));
   assert.equal((await first.receive())?.type, suback);
   const peers = [first];
   for (let i = 0; i < 30; i++) peers.push(stack.use(await RawPeer.open(broker.port)));

@@ -20,7 +20,7 @@ Deno.test("a peer talks and listens under its own id only", async () => {
   await using broker = await open();
   using site = await listener(broker);
   using peer = await RawPeer.login(broker.port, "lamp-1");
-  const purposes = ["unlock", "rpc", "meter", "uplink", "keychain", "share", "witness"];
+  const purposes = ["unlock", "meter", "uplink", "keychain", "share", "witness"];
   const up = [
     ...purposes.flatMap((p) => [`edgeward/${p}/connect/lamp-1`, `edgeward/${p}/up/lamp-1`]),
     "jrpc/connect/request",
@@ -48,7 +48,8 @@ Deno.test("a peer that publishes elsewhere is cut and nothing arrives", async ()
     "edgeward/unlock/up/",
     "edgeward/unlock/down/lamp-1",
     "edgeward/other/up/lamp-1",
-    "edgeward/rpc/up/lamp-1 ",
+    "edgeward/rpc/up/lamp-1",
+    "edgeward/meter/up/lamp-1 ",
     "jrpc/devices/lamp-1/rx",
     "jrpc/v2/connect/lamp-2",
     "any/topic",
@@ -85,6 +86,7 @@ Deno.test("a subscription elsewhere is refused, by name and by wildcard", async 
     "edgeward/unlock/down/lamp-2",
     "edgeward/unlock/down/lamp-1/#",
     "edgeward/unlock/up/lamp-1",
+    "edgeward/rpc/down/lamp-1",
     "jrpc/devices/+/rx",
     "jrpc/devices/lamp-2/rx",
     "$SYS/#",
@@ -181,7 +183,7 @@ Deno.test("a peer's message is delivered but not retained", async () => {
   await using broker = await open();
   using site = await listener(broker);
   using peer = await RawPeer.login(broker.port, "lamp-1");
-  const topic = "edgeward/rpc/connect/lamp-1";
+  const topic = "edgeward/meter/connect/lamp-1";
   await peer.send(publishPacket(topic, utf8("again and again"), { id: 1, retain: true }));
   assert.equal(message(await site.receive())[0], topic);
   using late = await RawPeer.login(broker.port, "late", operator);
@@ -194,8 +196,8 @@ Deno.test("a peer's message is delivered but not retained", async () => {
 Deno.test("a will obeys the same rules as a message", async () => {
   await using broker = await open();
   using site = await listener(broker);
-  const own = "edgeward/rpc/up/lamp-1";
-  for (const topic of ["edgeward/rpc/up/lamp-2", "$SYS/x", "a/#", own]) {
+  const own = "edgeward/meter/up/lamp-1";
+  for (const topic of ["edgeward/meter/up/lamp-2", "$SYS/x", "a/#", own]) {
     using _peer = await RawPeer.login(broker.port, "lamp-1", {
       will: { topic, payload: utf8("gone") },
     });

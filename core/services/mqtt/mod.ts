@@ -8,26 +8,30 @@
  * treat differently.
  */
 import { toBase64url } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
 import { Secret } from "../../base/secret.ts";
 import type { Log } from "../logging.ts";
 import type { Metrics } from "../metrics.ts";
 import { type Broker, type BrokerOptions, startBroker } from "./_broker.ts";
 import { type BrokerUrl, localBrokerUrl, parseBrokerUrl } from "./_broker_url.ts";
-import { type MqttClient, ReconnectingClient } from "./_client.ts";
+import { type LinkState, type MqttClient, ReconnectingClient } from "./_client.ts";
 import { MqttError } from "./_errors.ts";
+import { type BrokerFacts, largestMessage, probeBroker } from "./_probe.ts";
 import { ProbeReport } from "./_probe_report.ts";
 import { checkTlsFiles, type TlsFiles } from "./_tls_files.ts";
 
-export type { MqttClient } from "./_client.ts";
+export type { BrokerHistory, LinkState, MqttClient } from "./_client.ts";
 export { MqttError, type MqttErrorCode } from "./_errors.ts";
 export type { BrokerLimits } from "./_limits.ts";
 export type { MqttMessage } from "./_link.ts";
 export { hashPassword } from "./_password.ts";
+export type { BrokerFacts } from "./_probe.ts";
+export { type Shortcoming, shortcomingsOf } from "./_shortcomings.ts";
 export type { MqttHandler } from "./_subscriptions.ts";
 export type { TlsFiles } from "./_tls_files.ts";
 
 export interface ConnectOptions {
-  /** mqtt://, mqtts://, ws:// or wss:// */
+  /** mqtt://, mqtts://, ws:// or wss://; its fragment is the prefix of the site's topics. */
   url: string;
   /** Stable: a second connection under one id ends the first. */
   clientId: string;
@@ -38,12 +42,16 @@ export interface ConnectOptions {
   log: Log;
   metrics?: Metrics;
   /** Hears of every change of the state or its reason; `detail` says why. */
-  onState?: (state: "up" | "down", detail: string) => void;
+  onState?: (state: LinkState, detail: string) => void;
+  /** Hears when another client begins to use our client id, as far as that can be seen. */
+  onRival?: () => void;
+  /** Default: the machine's. */
+  clock?: Clock;
 }
 
 export interface MqttOptions
-  extends ConnectOptions, Pick<BrokerOptions, "usersFile" | "allows" | "limits"> {
-  /** "embedded", or the address of a broker. */
+  extends ConnectOptions, Pick<BrokerOptions, "usersFile" | "allows" | "limits" | "prefix"> {
+  /** "embedded", where `prefix` says it, or the address of a broker. */
   url: string;
   /** Where the embedded broker listens; port 0 takes a free one. */
   listen: { hostname: string; port: number };
@@ -68,8 +76,9 @@ export type MqttConnection = MqttClient & AsyncDisposable;
  */
 export async function openMqtt(options: MqttOptions): Promise<MqttService> {
   if (options.url !== "embedded") return await openElsewhere(options);
-  const { clientId, log, metrics, onState, usersFile, allows, limits } = options;
+  const { clientId, log, metrics, onState, clock, usersFile, allows, limits, prefix } = options;
   const common = { log, ...(metrics !== undefined && { metrics }) };
+  const corner = prefix === undefined ? {} : { prefix };
   // The operator exists for this run only: nobody else needs it, so it is stored nowhere. No user of
   // a users file can have its name.
   const username = "$site";
@@ -79,6 +88,7 @@ export async function openMqtt(options: MqttOptions): Promise<MqttService> {
     await startBroker({
       ...common,
       ...options.listen,
+      ...corner,
       operator: { username, password: password.reveal() },
       ...(usersFile !== undefined && { usersFile }),
       ...(allows !== undefined && { allows }),
@@ -88,13 +98,15 @@ export async function openMqtt(options: MqttOptions): Promise<MqttService> {
   const client = resources.use(
     await connected({
       ...common,
-      ...{ url: localBrokerUrl(broker), clientId, username, password },
+      ...{ url: localBrokerUrl(broker, corner), clientId, username, password },
       ...(onState !== undefined && { onState }),
+      ...(clock !== undefined && { clock }),
     }),
   );
   if (!client.connected) {
     throw new MqttError("listen_failed", "Cannot reach the embedded broker on its own address");
   }
+  client.learn(ownFacts);
   const kept = resources.move();
   return { client, broker, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -104,25 +116,27 @@ async function openElsewhere(options: MqttOptions): Promise<MqttService> {
   const { onState, probeTimeout } = options;
   const url = parseBrokerUrl(options.url);
   await using resources = new AsyncDisposableStack();
-  let isUp = false;
+  let state: LinkState = "down";
   const report = resources.use(
     new ProbeReport({
       ...options,
       ...(probeTimeout !== undefined && { timeout: probeTimeout }),
       url,
-      onShortcoming: (what) => {
-        if (isUp) onState?.("up", `connected to ${url.text}; ${what}`);
+      onFacts(facts, what) {
+        client.learn(facts);
+        if (state !== "up" || what === "") return;
+        onState?.("impaired", `connected to ${url.text}; ${what}`);
       },
     }),
   );
-  const client = resources.use(
+  const client: ReconnectingClient = resources.use(
     await connected({
       ...options,
       url,
-      onState(state, detail) {
-        onState?.(state, detail);
-        isUp = state === "up";
-        if (isUp) report.begin();
+      onState(now, detail) {
+        onState?.(now, detail);
+        state = now;
+        if (state !== "down") report.begin();
       },
     }),
   );
@@ -145,4 +159,25 @@ async function connected(
   const client = new ReconnectingClient(options);
   await client.settled;
   return client;
+}
+
+/** What the embedded broker does, which need not be found out. */
+const ownFacts: BrokerFacts = {
+  name: "edgeward",
+  ...{ wildcards: true, qos: 1, largest: largestMessage, retains: false, forgets: true },
+};
+
+/**
+ * Looks at a broker as a client of its own does, and is gone.
+ * @param options.timeout milliseconds to wait for each message, 5 s unless said
+ * @throws MqttError "mqtt_url", "mqtt_tls", "mqtt_down"
+ */
+export async function lookAtBroker(
+  options: Omit<ConnectOptions, "log" | "metrics" | "onState" | "onRival" | "clock"> & {
+    timeout?: number;
+    signal?: AbortSignal;
+  },
+): Promise<BrokerFacts> {
+  const { signal = new AbortController().signal } = options;
+  return await probeBroker({ ...options, url: parseBrokerUrl(options.url), signal });
 }

@@ -84,8 +84,8 @@ Deno.test("openMqtt() with the embedded broker connects through its socket", asy
       clientId: "lamp-1",
       log,
     });
-    await lamp.publish("edgeward/rpc/up/lamp-1", utf8("on"));
-    assert.equal(await box.take(), "edgeward/rpc/up/lamp-1 on");
+    await lamp.publish("edgeward/meter/up/lamp-1", utf8("on"));
+    assert.equal(await box.take(), "edgeward/meter/up/lamp-1 on");
   }
   assert.deepEqual(states, ["up", "down"]);
 });
@@ -302,7 +302,7 @@ Deno.test("publishes under way are bounded and fail when the connection ends", a
 });
 
 Deno.test("a broker that announces a packet of 256 MiB is left", async () => {
-  await using broker = muteBroker(Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0x7f));
+  await using broker = muteBroker(Uint8Array.of(0x40, 0xff, 0xff, 0xff, 0x7f));
   const details = inbox<string>();
   await using _client = await connectMqtt({
     url: broker.url,
@@ -343,6 +343,8 @@ Deno.test("openMqtt() rejects a wrong address and a busy port", async () => {
     "mqtt://user:secret@broker",
     "mqtt://broker/path",
     "mqtt://broker:0",
+    "mqtt://broker#/a",
+    "mqtt://broker#a/+",
   ];
   for (const url of urls) {
     await assert.rejects(embedded({ url }), (error: Error) => {

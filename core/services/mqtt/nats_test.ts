@@ -84,6 +84,8 @@ Deno.test({
       url: parseBrokerUrl(`mqtt://127.0.0.1:${broker.ports.mqtt}`),
       ...{ clientId: "edgeward-site", signal: new AbortController().signal },
     });
-    assert.deepEqual(facts, { wildcards: true, delivers: true, largeMessages: true });
+    assert.deepEqual(facts, {
+      ...{ name: null, wildcards: true, qos: 1, largest: 65_553, retains: true, forgets: true },
+    });
   },
 });

@@ -4,11 +4,16 @@ import { holderOf, Places } from "./_places.ts";
 
 Deno.test("holderOf() takes an IPv6 network of 64 bits for one machine", () => {
   const same = [
-    ["2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:0DB8::1:0:0:0:9"],
+    [
+      "2001:db8:0:1::1",
+      "2001:db8:0:1:ffff:ffff:ffff:ffff",
+      "2001:0DB8::1:0:0:0:9",
+      "2001:db8:0:1::/64",
+    ],
     ["fe80::1", "fe80::2%eth0"],
     ["::2", "::ffff:0:1"],
     ["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:192.0.2.1"],
-    ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"],
+    ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "0:0:0:0::/64"],
   ];
   const holders = same.map((addresses) => {
     const [holder, ...others] = new Set(addresses.map(holderOf));

@@ -67,7 +67,7 @@ Deno.test("covers() holds exactly when every topic of the narrow filter matches 
 });
 
 Deno.test("isTopic() and isFilter() accept what every broker accepts", () => {
-  for (const text of ["a", "/", "a//b", "edgeward/rpc/up/x_1-2", "é"]) {
+  for (const text of ["a", "/", "a//b", "edgeward/meter/up/x_1-2", "é"]) {
     assert.ok(isTopic(text) && isFilter(text), text);
   }
   for (const text of ["#", "+", "a/+/b", "a/#", "+/+"]) {
@@ -83,21 +83,24 @@ Deno.test("parseBrokerUrl() fills in ports and unwraps IPv6 addresses", () => {
     protocol: "mqtt",
     host: "broker",
     port: 1883,
+    prefix: "",
     text: "mqtt://broker:1883",
   });
   assert.deepEqual(parseBrokerUrl("mqtts://[::1]:8884/"), {
     protocol: "mqtts",
     host: "::1",
     port: 8884,
+    prefix: "",
     text: "mqtts://[::1]:8884",
   });
   // What follows the path may be a token, so it is not in the text for people.
-  assert.deepEqual(parseBrokerUrl("wss://broker/mqtt?token=1"), {
+  assert.deepEqual(parseBrokerUrl("wss://broker/mqtt?token=1#plant/hall-2"), {
     protocol: "wss",
     host: "broker",
     port: 443,
+    prefix: "plant/hall-2",
     path: "/mqtt?token=1",
-    text: "wss://broker:443/mqtt",
+    text: "wss://broker:443/mqtt#plant/hall-2",
   });
 });
 
@@ -138,4 +141,9 @@ Deno.test("RivalWatch suspects a rival when connections that work end again and 
     false,
     false,
   ]);
+  assert.equal(watch.left(180 * minute), 0);
+  // The third of three within half an hour; suspicion ends when the first of them is forgotten.
+  for (const t of [181, 182]) watch.ended(works, t * minute);
+  assert.equal(watch.left(200 * minute), 10 * minute);
+  assert.equal(watch.left(210 * minute), 0);
 });

@@ -31,6 +31,21 @@ async function returnCode(broker: TestBroker, login: { username?: string; passwo
   return (await peer.receive())?.body[1];
 }
 
+Deno.test("Turns are idle when what ran, what waited and what failed is over", async () => {
+  const turns = new Turns({ atOnce: 1, waiting: 2, perParty: 3 });
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const ended: string[] = [];
+  const fail = () => Promise.reject(new Error("no"));
+  const works = [turns.take("a", () => released), turns.take("a", fail), turns.take("a", fail)];
+  for (const [i, work] of works.entries()) work!.finally(() => ended.push(`${i}`)).catch(() => {});
+  const idle = turns.idle().then(() => ended.push("idle"));
+  await null;
+  release();
+  await idle;
+  assert.deepEqual(ended, ["0", "1", "2", "idle"]);
+  await turns.idle();
+});
+
 Deno.test("a password matches its own hash only", async () => {
   const parsed = parseHash(await hashPassword("Grüße"))!;
   assert.deepEqual([parsed.ln, parsed.r, parsed.p, parsed.salt.length], [15, 8, 1, 16]);
@@ -128,25 +143,25 @@ Deno.test("parseUsers() takes any text without another error", () => {
 
 Deno.test("a user does what the file allows and no more", async () => {
   await using file = await usersFile(
-    `tool ${hash} read=edgeward/+/up/# write=edgeward/rpc/down/+\nidle ${hash}\n`,
+    `tool ${hash} read=edgeward/+/up/# write=edgeward/meter/down/+\nidle ${hash}\n`,
   );
   await using broker = await open({ usersFile: file.path });
   using site = await listener(broker);
   using tool = await RawPeer.login(broker.port, "tool", { username: "tool", password: "secret" });
   const filters = [
     "edgeward/+/up/#",
-    "edgeward/rpc/up/x",
+    "edgeward/meter/up/x",
     "edgeward/#",
     "#",
     "$SYS/#",
-    "edgeward/rpc/down/x",
+    "edgeward/meter/down/x",
   ];
   await tool.send(subscribePacket(1, filters));
   assert.deepEqual([...(await tool.receive())!.body].slice(2), [1, 1, 128, 128, 128, 128]);
-  await tool.send(publishPacket("edgeward/rpc/down/x", utf8("on"), { id: 1 }));
+  await tool.send(publishPacket("edgeward/meter/down/x", utf8("on"), { id: 1 }));
   assert.equal((await tool.receive())?.type, puback);
-  assert.deepEqual(message(await site.receive()), ["edgeward/rpc/down/x", "on"]);
-  await tool.send(publishPacket("edgeward/rpc/up/x", utf8("forged"), { id: 2 }));
+  assert.deepEqual(message(await site.receive()), ["edgeward/meter/down/x", "on"]);
+  await tool.send(publishPacket("edgeward/meter/up/x", utf8("forged"), { id: 2 }));
   assert.equal(await tool.receive(), undefined);
 
   using idle = await RawPeer.login(broker.port, "", { username: "idle", password: "secret" });

@@ -27,7 +27,8 @@ async function openWeb({ from, ...options }: Partial<BrokerOptions> & { from?: s
   server.on("connection", mendAccepted);
   server.on("upgrade", (request, socket, head) => {
     if (from !== undefined) Object.defineProperty(socket, "remoteAddress", { value: from });
-    broker.attachWebSocket(request, socket, head);
+    const client = request.headers["x-client"]?.toString();
+    broker.attachWebSocket(request, socket, head, client === undefined ? client : { client });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -151,6 +152,9 @@ Deno.test("an address has so many places", async () => {
   sockets[0]!.close();
   await gone;
   sockets.push(await login(web.url, "c"));
+  // behind a proxy it is the one before it that counts
+  const headers = { "sec-websocket-protocol": "mqtt", "x-client": "192.0.2.2" };
+  assert.equal(await upgrade(web.port, headers), 101);
   for (const socket of sockets) socket.terminate();
 });
 
@@ -171,13 +175,15 @@ Deno.test("what is too large or too much is cut over WebSocket too", async () =>
   await isCut(flood, broker, "rate");
 
   const frozen = await login(url, "frozen");
-  frozen.send(subscribePacket(1, ["edgeward/rpc/down/frozen"]));
+  frozen.send(subscribePacket(1, ["edgeward/meter/down/frozen"]));
   await once(frozen, "message");
   frozen.pause();
   using site = await RawPeer.login(broker.port, "edgeward-site", operator);
   for (let i = 1; await broker.refused("slow_reader") === 0; i++) {
     assert.ok(i < 500);
-    await site.send(publishPacket("edgeward/rpc/down/frozen", new Uint8Array(200_000), { id: i }));
+    await site.send(
+      publishPacket("edgeward/meter/down/frozen", new Uint8Array(200_000), { id: i }),
+    );
     await site.receive();
   }
   frozen.terminate();

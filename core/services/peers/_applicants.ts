@@ -41,7 +41,7 @@ export class Applicants {
   /** Notes that somebody has come. Returns whether they are new. */
   note(kind: PeerKind, applicant: Applicant): boolean {
     const now = this.#clock();
-    this.#dropWhere(({ lastSeen }) => now - lastSeen > patience);
+    this.#dropWhere((one) => this.#age(one) > patience);
     const isSame = (one: Waiting) =>
       one.kind === kind && one.device === applicant.device && equalBytes(one.key, applicant.key);
     const before = this.#waiting.find(isSame);
@@ -63,8 +63,7 @@ export class Applicants {
 
   /** Everybody who was heard lately: better proofs first, then who came first. */
   list(): readonly Waiting[] {
-    const now = this.#clock();
-    return this.#waiting.filter(({ lastSeen }) => now - lastSeen <= patience)
+    return this.#waiting.filter((one) => this.#age(one) <= patience)
       .sort((a, b) => rank[a.proof] - rank[b.proof] || a.firstSeen - b.firstSeen);
   }
 
@@ -97,7 +96,7 @@ export class Applicants {
         hint: "approve the device by its install code: --code CODE",
       });
     }
-    if ("words" in by && this.#clock() - found.lastSeen > wordsAge) {
+    if ("words" in by && this.#age(found) > wordsAge) {
       throw new PeerError("words_expired", "The words are older than 10 minutes", {
         hint: "the device will show new ones: compare those",
       });
@@ -117,6 +116,11 @@ export class Applicants {
 
   forgetKey(key: Uint8Array): void {
     this.#dropWhere((one) => equalBytes(one.key, key));
+  }
+
+  /** Milliseconds since somebody was heard, or that the clock was set back by since then. */
+  #age({ lastSeen }: Waiting): number {
+    return Math.abs(this.#clock() - lastSeen);
   }
 
   #dropWhere(is: (one: Waiting) => boolean): void {

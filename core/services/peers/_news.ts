@@ -20,7 +20,7 @@ export class News {
   /** Whether there is room for one more announcement; then it is taken. */
   take(): boolean {
     const now = this.#clock();
-    this.#told = this.#told.filter((t) => now - t < announcements.within);
+    this.#told = this.#told.filter((t) => isWithin(announcements.within, t, now));
     if (this.#told.length >= announcements.limit) return false;
     this.#told.push(now);
     return true;
@@ -30,11 +30,16 @@ export class News {
   isNew(name: string): boolean {
     const now = this.#clock();
     const before = this.#names.get(name);
-    if (before !== undefined && now - before < silence) return false;
+    if (before !== undefined && isWithin(silence, before, now)) return false;
     this.#names.delete(name);
     this.#names.set(name, now);
     const [oldest] = this.#names.keys();
     if (this.#names.size > namesLimit) this.#names.delete(oldest!);
     return true;
   }
+}
+
+/** A clock that was set back, and by how much nobody knows, makes nothing last. */
+function isWithin(time: number, t: number, now: number): boolean {
+  return Math.abs(now - t) < time;
 }

@@ -36,6 +36,20 @@ Deno.test("Applicants.note() tells whether somebody is new, and remembers the fi
   assert.equal(applicants.list().length, 4);
 });
 
+Deno.test("Applicants keeps nobody, and no words, for longer because the clock is set back", () => {
+  const { time, applicants, names } = door();
+  time.now = 365 * 24 * 60 * minutes;
+  const one = applicant({ words: "a b c d e f" });
+  applicants.note("meter", one);
+  const name = { kind: "meter", id: one.device } as const;
+  const recognise = () => applicants.recognise(name, { words: "a b c d e f" });
+  recognise();
+  time.now -= 11 * minutes;
+  assert.throws(recognise, { code: "words_expired" });
+  time.now -= 5 * minutes;
+  assert.deepEqual(names(), []);
+});
+
 Deno.test("Applicants.note() keeps a proof once given, and the newest words", () => {
   const { time, applicants } = door();
   const one = applicant({ words: "old words" });

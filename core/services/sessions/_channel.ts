@@ -43,6 +43,8 @@ export interface Caller {
   /** Milliseconds that never go backwards; the runtime's unless given. */
   readonly monotonic?: Clock;
   readonly log: Log;
+  /** Whether the site has let this peer in before, in an earlier life: it knocks again soon then. */
+  readonly isAdmitted?: boolean;
   /** Hears the words to compare in a first contact, and null when the site has admitted this peer. */
   readonly onWords?: (words: string | null) => void;
   /**

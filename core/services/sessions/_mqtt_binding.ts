@@ -92,17 +92,22 @@ export async function serveMqtt(
   };
 }
 
+/** What carries one device's frames over a broker. */
+export type DeviceConnection =
+  & Pick<MqttConnection, "publish" | "subscribe">
+  & AsyncDisposable;
+
 /** Carries one device's frames over a broker; the connection is the transport's own. */
 export function mqttTransport(
   remote: Remote,
   purpose: Purpose,
-  options: { device: string; connect: () => Promise<MqttConnection> },
+  options: { device: string; connect: () => Promise<DeviceConnection> },
 ): Transport {
   const topics = sessionTopics(purpose, options.device);
   let receiver: ((bytes: Uint8Array) => void) | undefined;
-  let connection: Promise<MqttConnection> | undefined;
+  let connection: Promise<DeviceConnection> | undefined;
 
-  async function connected(): Promise<MqttConnection> {
+  async function connected(): Promise<DeviceConnection> {
     const client = await options.connect();
     try {
       await client.subscribe(topics.down, ({ payload, retained }) => {

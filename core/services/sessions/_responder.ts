@@ -45,6 +45,9 @@ type Waits = Extract<Step<Peer, unknown>, { readonly step: "applicant" }>;
 type Answer = Promise<Uint8Array | Reply>;
 type Session = Live<Peer, Answer>;
 
+/** Repetitions that may wait for one answer: anybody can make them, as many as he likes. */
+const repeatLimit = 8;
+
 export class Responder {
   readonly purpose: Purpose;
   readonly #kind: PeerKind;
@@ -54,6 +57,8 @@ export class Responder {
   readonly #unwatch: () => void;
   /** How often a peer has ceased to be what it was: what was looked up before is looked up again. */
   #changes = 0;
+  /** How many repetitions wait for an answer. */
+  readonly #repeats = new WeakMap<Answer, number>();
   #push: ((device: Id, frame: Uint8Array) => void) | undefined;
   /** There for `rpc`. */
   readonly #asking: Asking | undefined;
@@ -169,7 +174,7 @@ export class Responder {
       case "silence":
         return null;
       case "again":
-        return frameOf(await (step.answer ?? null));
+        return await this.#repeat(step.answer);
       case "knock":
         return await this.#follow(await this.#admit(step.knock));
       case "applicant":
@@ -185,6 +190,19 @@ export class Responder {
         this.#answerer.remember(live, seq, answer);
         return await answer;
       }
+    }
+  }
+
+  /** The answer once more, when it is there; silence for whom others wait in the same place. */
+  async #repeat(answer: Answer | undefined): Promise<Uint8Array | null> {
+    if (answer === undefined) return null;
+    const waiting = this.#repeats.get(answer) ?? 0;
+    if (waiting >= repeatLimit) return null;
+    this.#repeats.set(answer, waiting + 1);
+    try {
+      return frameOf(await answer);
+    } finally {
+      this.#repeats.set(answer, this.#repeats.get(answer)! - 1);
     }
   }
 
@@ -309,7 +327,7 @@ export class Responder {
   }
 }
 
-function frameOf(answer: Uint8Array | Reply | null): Uint8Array | null {
+function frameOf(answer: Uint8Array | Reply): Uint8Array {
   return answer instanceof Reply ? answer.frame() : answer;
 }
 

@@ -11,17 +11,27 @@ import { callIdLength, type CallRecord, judge, recordAge } from "../../trust/ses
 import type { Database, Migration, Queries } from "../db/mod.ts";
 import { Refusal } from "./_channel.ts";
 
+/** Writes what else there is to say of a call, in the transactions that keep it. */
+export interface Recorder {
+  /** Before it acts: if this cannot be written, it does not act. */
+  began(tx: Queries): Promise<void>;
+  /** @param outcome "done", or the code of a refusal */
+  ended(tx: Queries, outcome: string): Promise<void>;
+}
+
 export interface RunOnce {
   /**
    * Gives the result of a call, which happens now unless it has happened before.
    * @param call.caller who calls, by the fingerprint of its key; call.id 16 random bytes of theirs
    * @param effect what the call does; a `Refusal` is a result like another
+   * @param recorder hears of a call that happens now, not of repetitions
    * @throws Refusal "outcome_unknown" when it had begun before and nobody saw its end; "bad_call_id";
    * "too_many_calls"
    */
   run(
     call: { readonly caller: Uint8Array; readonly id: Uint8Array },
     effect: () => Promise<Uint8Array>,
+    recorder?: Recorder,
   ): Promise<Uint8Array>;
 }
 
@@ -39,19 +49,29 @@ export const runOnceMigrations: readonly Migration[] = [{
 /** Calls that one caller may have on record: about one a minute for 7 days. */
 const callsPerCaller = 10_000;
 
+/** @param options.monotonic milliseconds that never go backwards; the runtime's unless given */
 export function openRunOnce(
-  { db, clock, limit = callsPerCaller }: { db: Database; clock: Clock; limit?: number },
+  { db, clock, monotonic = () => performance.now(), limit = callsPerCaller }: {
+    db: Database;
+    clock: Clock;
+    monotonic?: Clock;
+    limit?: number;
+  },
 ): RunOnce {
+  // a clock that somebody sets makes no record old, and so no call new
+  const ahead = clock() - monotonic();
+  const now = () => Math.round(monotonic() + ahead);
   const running = new Map<string, Promise<Uint8Array>>();
 
   async function execute(
     call: { readonly caller: Uint8Array; readonly id: Uint8Array },
     effect: () => Promise<Uint8Array>,
+    recorder?: Recorder,
   ): Promise<Uint8Array> {
     const { caller, id } = call;
     const verdict = await db.write(async (tx) => {
-      await tx.run(sql`DELETE FROM calls WHERE started < ${clock() - recordAge}`);
-      const verdict = judge(await find(tx, call), clock());
+      await tx.run(sql`DELETE FROM calls WHERE started < ${now() - recordAge}`);
+      const verdict = judge(await find(tx, call), now());
       if (verdict.verdict !== "run") return verdict;
       const [{ n }] = await tx.all<{ n: number }>(
         sql`SELECT count(*) AS n FROM calls WHERE caller = ${caller}`,
@@ -60,7 +80,8 @@ export function openRunOnce(
         throw new Refusal("too_many_calls", "Cannot take the call: too many are on record");
       }
       await tx.run(sql`INSERT INTO calls (caller, id, started)
-        VALUES (${caller}, ${id}, ${clock()})`);
+        VALUES (${caller}, ${id}, ${now()})`);
+      await recorder?.began(tx);
       return verdict;
     });
     if (verdict.verdict === "done") return decodeResult(verdict.result);
@@ -68,23 +89,31 @@ export function openRunOnce(
       throw new Refusal("outcome_unknown", "The call had begun, and its end was not seen");
     }
     const result = await resultOf(effect);
-    await db.write((tx) =>
-      tx.run(sql`UPDATE calls SET result = ${result} WHERE caller = ${caller} AND id = ${id}`)
-    );
+    try {
+      await db.write(async (tx) => {
+        await tx.run(
+          sql`UPDATE calls SET result = ${result} WHERE caller = ${caller} AND id = ${id}`,
+        );
+        await recorder?.ended(tx, refusalIn(result) ?? "done");
+      });
+    } catch (cause) {
+      // why it was not stored would sound as if it had not happened
+      throw new Refusal("outcome_unknown", "The call has ended, and how is not stored", { cause });
+    }
     return decodeResult(result);
   }
 
   return {
-    async run(call, effect) {
+    async run(call, effect, recorder) {
       if (call.id.length !== callIdLength) {
         throw new Refusal("bad_call_id", "Cannot take the call: its id is not 16 bytes");
       }
       const key = toHex(concat(call.caller, call.id));
       const before = running.get(key);
       if (before !== undefined) return await before;
-      const now = execute(call, effect).finally(() => running.delete(key));
-      running.set(key, now);
-      return await now;
+      const result = execute(call, effect, recorder).finally(() => running.delete(key));
+      running.set(key, result);
+      return await result;
     },
   };
 }
@@ -114,7 +143,12 @@ async function resultOf(effect: () => Promise<Uint8Array>): Promise<Uint8Array> 
 }
 
 function decodeResult(result: Uint8Array): Uint8Array {
-  if (result[0] === 0) return result.subarray(1);
-  const code = String.fromCharCode(...result.subarray(1));
+  const code = refusalIn(result);
+  if (code === null) return result.subarray(1);
   throw new Refusal(code, `The call was refused: ${code}`);
+}
+
+/** The code of a refusal; null when the result is an answer. */
+function refusalIn(result: Uint8Array): string | null {
+  return result[0] === 0 ? null : String.fromCharCode(...result.subarray(1));
 }

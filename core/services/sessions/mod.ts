@@ -21,14 +21,15 @@ import type { RoleRouter } from "../http/mod.ts";
 import { dial } from "./_dialer.ts";
 import { serveHttp, sessionPath } from "./_http_binding.ts";
 import { serveMqtt } from "./_mqtt_binding.ts";
-import type { RunOnce } from "./_run_once.ts";
+import type { Recorder, RunOnce } from "./_run_once.ts";
 import { type Handler, Responder } from "./_responder.ts";
 import { type Caller, type Channel, Refusal, type Remote } from "./_channel.ts";
 
 export { type Caller, type Channel, dial, type Handler, Refusal, type Remote, Responder };
 export type { Applicant };
 export { ChannelError, type ChannelErrorCode } from "./_channel.ts";
-export { openRunOnce, runOnceMigrations } from "./_run_once.ts";
+export type { DeviceConnection } from "./_mqtt_binding.ts";
+export { openRunOnce, type Recorder, runOnceMigrations } from "./_run_once.ts";
 
 /** How sessions of a purpose are answered beyond what every role needs. */
 export interface ServeOptions {
@@ -70,9 +71,15 @@ export interface Sessions {
   /**
    * Gives the result of a peer's call that must not happen twice: its effect happens now, unless it has
    * happened before. @param id 16 random bytes that the peer repeats with every attempt
+   * @param recorder writes more of it, in the same transactions
    * @throws Refusal "outcome_unknown" when it had begun before and nobody saw its end
    */
-  once(peer: Peer, id: Uint8Array, effect: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  once(
+    peer: Peer,
+    id: Uint8Array,
+    effect: () => Promise<Uint8Array>,
+    recorder?: Recorder,
+  ): Promise<Uint8Array>;
   /** How a peer that opens sessions of this purpose stands, for what it sends in other ways; null: unknown. */
   standing(purpose: Purpose, id: Id): Promise<PeerState | null>;
   /** A way to call a site; the handshake happens at the first call. */
@@ -114,9 +121,9 @@ export function sessionsOf(role: {
         isOpen: (device) => responder.isOpen(device),
       };
     },
-    once({ noiseKey }, id, effect) {
+    once({ noiseKey }, id, effect, recorder) {
       const caller = fingerprint(role.suite, "X25519", noiseKey!);
-      return role.runOnce.run({ caller, id }, effect);
+      return role.runOnce.run({ caller, id }, effect, recorder);
     },
     async standing(purpose, id) {
       const peer = await role.peers.find(initiators[purpose], id);

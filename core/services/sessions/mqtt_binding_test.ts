@@ -19,6 +19,7 @@ const connect = `jrpc/v2/connect/${device}`;
 
 /** A broker's client in memory: the test is the broker. */
 class FakeMqtt implements MqttClient {
+  readonly broker = { url: "", since: 0, reconnects: 0, hasRival: false, facts: null };
   readonly connected = true;
   readonly handlers = new Map<string, MqttHandler>();
   readonly published: { readonly topic: string; readonly payload: Uint8Array }[] = [];

@@ -4,8 +4,8 @@ import { sql } from "drizzle-orm";
 import { utf8 } from "../../base/bytes.ts";
 import { CodedError } from "../../base/errors.ts";
 import { judge, recordAge } from "../../trust/session/run_once.ts";
-import { type OpenDatabase, openDatabase } from "../db/mod.ts";
-import { openRunOnce, Refusal, runOnceMigrations } from "./mod.ts";
+import { type OpenDatabase, openDatabase, type Queries } from "../db/mod.ts";
+import { openRunOnce, type Recorder, Refusal, runOnceMigrations } from "./mod.ts";
 import { suite } from "./_test_site.ts";
 
 const caller = suite.randomBytes(32);
@@ -33,6 +33,33 @@ Deno.test("run() gives the first result to every repetition, also after a restar
       for (let i = 0; i < 3; i++) assert.equal(text(await runOnce.run(call, effect)), "done 1");
     }
     assert.equal(text(await openRunOnce({ db, clock: () => 0 }).run(newCall(), effect)), "done 2");
+  });
+});
+
+Deno.test("run() lets more be written of a call, in the transactions that keep it", async () => {
+  await withDatabase(async (db) => {
+    await db.write((tx) => tx.run(sql`CREATE TABLE said (what TEXT) STRICT`));
+    const runOnce = openRunOnce({ db, clock: () => 0 });
+    const say = async (tx: Queries, what: string) =>
+      void await tx.run(sql`INSERT INTO said VALUES (${what})`);
+    const recorder: Recorder = { began: (tx) => say(tx, "began"), ended: say };
+    const said = async () =>
+      (await db.read((q) => q.all<{ what: string }>(sql`SELECT * FROM said`)))
+        .map(({ what }) => what);
+    const [good, bad, unwritten] = [newCall(), newCall(), newCall()];
+    const refused = () => Promise.reject(new CodedError("no", "Cannot do it"));
+    for (let i = 0; i < 2; i++) {
+      await runOnce.run(good, () => Promise.resolve(utf8("x")), recorder);
+      await assert.rejects(runOnce.run(bad, refused, recorder), { code: "no" });
+    }
+    assert.deepEqual(await said(), ["began", "done", "began", "no"]);
+    const full = () => Promise.reject(new Error("the disk is full"));
+    await assert.rejects(
+      runOnce.run(unwritten, () => assert.fail("it acts"), { ...recorder, began: full }),
+      /full/,
+    );
+    // nothing is on record: it may be tried again
+    assert.equal(text(await runOnce.run(unwritten, () => Promise.resolve(utf8("y")))), "y");
   });
 });
 
@@ -75,7 +102,7 @@ Deno.test("run() does not guess about a call that had begun when the process die
 Deno.test("run() acts only after the start is on disk", async () => {
   await withDatabase(async (db) => {
     const call = newCall();
-    await openRunOnce({ db, clock: () => 5 }).run(call, async () => {
+    await openRunOnce({ db, clock: () => 5, monotonic: () => 0 }).run(call, async () => {
       const rows = await db.read((q) => q.all(sql`SELECT started, result FROM calls`));
       assert.deepEqual(rows, [{ started: 5, result: null }]);
       return new Uint8Array(0);
@@ -111,10 +138,49 @@ Deno.test("run() keeps a refusal as a result, and of an accident only that it ha
   });
 });
 
+Deno.test("run() says of a call whose result cannot be stored that nobody knows it", async () => {
+  await withDatabase(async (db) => {
+    let writes = 0;
+    const full: OpenDatabase["write"] = (job) =>
+      ++writes === 2 ? Promise.reject(new CodedError("db_full", "No space left")) : db.write(job);
+    const runOnce = openRunOnce({
+      db: { read: (query) => db.read(query), write: full },
+      clock: () => 0,
+    });
+    const call = newCall();
+    let effects = 0;
+    for (let i = 0; i < 2; i++) {
+      const outcome = runOnce.run(call, () => Promise.resolve(utf8(`${++effects}`)));
+      // "db_full" would sound as if it had not happened
+      await assert.rejects(outcome, { name: "Refusal", code: "outcome_unknown" });
+    }
+    assert.deepEqual([effects, writes], [1, 3]);
+  });
+});
+
+Deno.test("run() forgets no call because somebody has set the clock", async () => {
+  await withDatabase(async (db) => {
+    let [now, passed] = [0, 0];
+    const runOnce = openRunOnce({ db, clock: () => now, monotonic: () => passed });
+    const call = newCall();
+    let effects = 0;
+    const run = async () =>
+      text(await runOnce.run(call, () => Promise.resolve(utf8(`${++effects}`))));
+    await run();
+    // as on a machine that is not told the time before it has been up for a while
+    for (now of [50 * 365 * 86_400_000, -86_400_000]) {
+      await runOnce.run(newCall(), () => Promise.resolve(utf8("another")));
+      assert.equal(await run(), "1");
+    }
+    passed = recordAge + 1;
+    assert.equal(await run(), "2");
+  });
+});
+
 Deno.test("run() keeps callers apart, and bounds what one of them can leave on disk", async () => {
   await withDatabase(async (db) => {
     let now = 0;
-    const runOnce = openRunOnce({ db, clock: () => now, limit: 3 });
+    const runOnce = openRunOnce({ db, clock: () => now, monotonic: () => now, limit: 3 });
     const [mine, theirs] = [newCall(), { ...newCall(), caller: suite.randomBytes(32) }];
     const result = () => Promise.resolve(utf8("ok"));
     for (let i = 0; i < 3; i++) await runOnce.run(newCall(), result);

@@ -4,8 +4,11 @@
  * One key seals in both directions, so a counter must never come twice: the device's are the lower
  * half of 32 bits, the gateway's the upper, and those that are used next have been stored as used
  * before (RFC 8613 B.1.1). A received counter is stored before anybody acts on it.
+ *
+ * The gateway's part of the keys is new each time. A device's may be the same for ever, and who keeps
+ * an old approve for it can give it old keys once more: so it begins anywhere in its half.
  */
-import { concat, equalBytes } from "../../base/bytes.ts";
+import { concat, equalBytes, viewOf } from "../../base/bytes.ts";
 import type { Id } from "../../base/id.ts";
 import type { Suite } from "../crypto.ts";
 import { LegacyError } from "./error.ts";
@@ -31,6 +34,8 @@ const maxAge = 30 * 24 * 60 * 60 * 1000;
 /** What is stored of it. */
 export interface AssociationRecord {
   readonly keys: LegacyKeys;
+  /** The public key of the other side, with which they were agreed on. */
+  readonly peer: Uint8Array;
   /** The highest counter that the other side has used; 0 before its first message. */
   readonly received: number;
   /** The first counter that this side has not used for certain. */
@@ -58,6 +63,7 @@ export class Association {
   readonly #suite: Suite;
   readonly #device: Id;
   readonly #side: Side;
+  readonly peer: Uint8Array;
   readonly since: number;
   #keys: LegacyKeys;
   #received: number;
@@ -80,6 +86,7 @@ export class Association {
     this.#received = record.received;
     this.#next = record.next;
     this.#reserved = record.next;
+    this.peer = record.peer;
     this.since = record.since;
   }
 
@@ -87,9 +94,11 @@ export class Association {
   static begin(
     suite: Suite,
     who: { device: Id; side: Side },
-    keys: { keys: LegacyKeys; since: number },
+    agreed: Pick<AssociationRecord, "keys" | "peer" | "since">,
   ): Association {
-    return new Association(suite, who, { ...keys, received: 0, next: halves[who.side].first });
+    const skipped = who.side === "device" ? viewOf(suite.randomBytes(4)).getUint32(0) >>> 2 : 0;
+    const next = halves[who.side].first + skipped;
+    return new Association(suite, who, { ...agreed, received: 0, next });
   }
 
   /** Whether the other side has shown that it has the keys. */
@@ -113,9 +122,9 @@ export class Association {
   /** What to store, so that the next 100 counters may be used, and how to say that it is stored. */
   snapshot(): { readonly record: AssociationRecord; readonly stored: () => void } {
     const next = Math.min(this.#next + block, halves[this.#side].last + 1);
-    const { since } = this;
+    const { peer, since } = this;
     return {
-      record: { keys: this.#keys, received: this.#received, next, since },
+      record: { keys: this.#keys, peer, received: this.#received, next, since },
       stored: () => void (this.#reserved = Math.max(this.#reserved, next)),
     };
   }

@@ -1,8 +1,8 @@
 /** The members of a strict JSON object, each asked for by name; what nobody asked for is refused. */
 import { fromHex } from "../../base/bytes.ts";
 import { type Id, isId } from "../../base/id.ts";
+import { type Json, type Member, readObject } from "../../base/json.ts";
 import { type LegacyError, malformed } from "./error.ts";
-import { type Json, type Member, readObject } from "./json.ts";
 
 export class Members {
   readonly #what: string;

@@ -43,9 +43,9 @@ export function decodeState(device: Id, state: Secret): State {
   }
 }
 
-function recordToCbor({ keys, received, next, since }: AssociationRecord): Cbor {
+function recordToCbor({ keys, peer, received, next, since }: AssociationRecord): Cbor {
   const hmac = hmacLabels.map((one) => keys.hmac.find(({ label }) => label === one)?.key ?? null);
-  return { cipher: keys.cipher, hmac, received, next, since };
+  return { cipher: keys.cipher, hmac, peer, received, next, since };
 }
 
 function recordFromCbor(value: Cbor): AssociationRecord {
@@ -59,6 +59,7 @@ function recordFromCbor(value: Cbor): AssociationRecord {
   });
   const record = {
     keys: { cipher: reader.bytes("cipher", 32), hmac },
+    peer: reader.bytes("peer", 32),
     received: reader.integer("received", 0, last),
     next: reader.integer("next", 1, last),
     since: reader.integer("since", 0, Number.MAX_SAFE_INTEGER),

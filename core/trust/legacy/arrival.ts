@@ -19,6 +19,7 @@ export type Arrival =
   | {
     readonly kind: "duplicate";
     readonly rpc: Rpc;
+    readonly key: Uint8Array;
     /** The bytes of the answer, to be sent again; null when there is none, or none yet. */
     readonly answer: Uint8Array | null;
   }
@@ -28,6 +29,8 @@ export type Arrival =
 export interface Fresh {
   readonly kind: "fresh";
   readonly rpc: Rpc;
+  /** The public key of the sender: whoever has another one did not send this. */
+  readonly key: Uint8Array;
   /** Whether it is the first under its keys: the other side has shown that it has them. */
   readonly first: boolean;
   readonly save: Save;
@@ -46,13 +49,12 @@ export function arrivalOf(
   options: { counter: number; first: boolean; save: Save; seconds: () => number },
 ): Arrival {
   const { rpc, duplicate, answer } = received;
-  if (duplicate) return { kind: "duplicate", rpc, answer };
+  const key = association.peer;
+  if (duplicate) return { kind: "duplicate", rpc, key, answer };
   const { counter, first, save, seconds } = options;
   let isStored = false;
   return {
-    kind: "fresh",
-    rpc,
-    first,
+    ...{ kind: "fresh", rpc, key, first },
     save: {
       state: save.state,
       stored() {

@@ -81,14 +81,14 @@ export class DeviceSide {
     if (pair === null) {
       throw new LegacyError("not_connecting", "Cannot take the approve: nothing waits for it");
     }
-    const keys = agree(this.#suite, pair, decodeApprove(bytes), {
+    const peer = decodeApprove(bytes);
+    const keys = agree(this.#suite, pair, peer, {
       labels: [this.#options.label ?? hmacLabels[0]],
     });
-    this.#connecting = null;
-    if (pair !== this.#options.keyPair) pair.secretKey.fill(0);
+    this.#forgetConnecting();
     this.#current?.wipe();
     const since = Math.max(0, this.#options.clock());
-    this.#current = Association.begin(this.#suite, this.#who, { keys, since });
+    this.#current = Association.begin(this.#suite, this.#who, { keys, peer, since });
     return this.reserve();
   }
 
@@ -133,6 +133,11 @@ export class DeviceSide {
   wipe(): void {
     this.#current?.wipe();
     this.#current = null;
+    this.#forgetConnecting();
+  }
+
+  #forgetConnecting(): void {
+    if (this.#connecting !== this.#options.keyPair) this.#connecting?.secretKey.fill(0);
     this.#connecting = null;
   }
 

@@ -64,6 +64,12 @@ export class GatewaySide {
     return this.#current !== null;
   }
 
+  /** The public key of the device whose keys are in use; null while none are. */
+  get key(): Uint8Array | null {
+    this.#forgetOld();
+    return this.#current?.peer ?? null;
+  }
+
   /** How the device spells the label of its HMAC key; null before its first message. */
   get label(): HmacLabel | null {
     return this.#current?.label ?? null;
@@ -94,7 +100,9 @@ export class GatewaySide {
     this.#forgetOld();
     const pair = this.#suite.x25519.keyPair();
     const keys = agree(this.#suite, pair, connect.publicKey);
-    const candidate = Association.begin(this.#suite, this.#who, { keys, since: this.#now() });
+    const candidate = Association.begin(this.#suite, this.#who, {
+      ...{ keys, peer: connect.publicKey, since: this.#now() },
+    });
     this.#candidates = [...this.#candidates, candidate];
     // the newest must get its turn: recorded connects could hold every place for ever
     while (this.#candidates.length > candidateLimit) this.#drop(this.#candidates[0]!);

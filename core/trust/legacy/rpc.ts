@@ -3,8 +3,8 @@
  * text also bears the nonce and the second of the message around it; those belong to `message.ts`.
  */
 import { utf8 } from "../../base/bytes.ts";
+import type { Json, JsonObject } from "../../base/json.ts";
 import { LegacyError } from "./error.ts";
-import type { Json, JsonObject } from "./json.ts";
 import { Members } from "./_members.ts";
 
 /** A name of `[A-Za-z0-9_-]{1,64}`, or a whole number from 0 to 2^53 − 1. */

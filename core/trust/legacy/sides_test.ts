@@ -1,5 +1,6 @@
 /** Both sides of an association: what they store when, and which keys are in use. */
 import assert from "node:assert/strict";
+import { toHex } from "../../base/bytes.ts";
 import { nativeSuite } from "../../services/crypto_native.ts";
 import { decodeConnect, pskOfCode } from "./connect.ts";
 import { DeviceSide } from "./device_side.ts";
@@ -209,6 +210,41 @@ Deno.test("the device repeats its connect until it hears an approve, and takes o
     assert.deepEqual(connect.publicKey, known.publicKey);
     static_.approve(gateway.approve(connect, psk).approve).stored();
     take(gateway, call(static_, "a"));
+  }
+});
+
+Deno.test("a device that is given old keys once more uses none of their counters again", () => {
+  const gateway = new GatewaySide(suite, { device, clock: () => 0 });
+  const keyPair = suite.x25519.keyPair();
+  // it stores nothing, and its clock begins anew with it
+  const booted = () => new DeviceSide(suite, { device, psk, clock: () => 0, keyPair });
+  const { approve } = gateway.approve(decodeConnect(booted().connect()), psk);
+  const lives = [0, 1].map(() => {
+    const side = booted();
+    side.connect();
+    side.approve(approve).stored();
+    return Array.from({ length: 100 }, (_, i) => toHex(decodeEnvelope(call(side, `${i}`)).nonce));
+  });
+  assert.equal(new Set(lives.flat()).size, 200);
+});
+
+Deno.test("what opens says with which key of the device its keys were agreed on", () => {
+  const gateway = new GatewaySide(suite, { device, clock: () => 0 });
+  const pairs = [suite.x25519.keyPair(), suite.x25519.keyPair()] as const;
+  const sides = pairs.map((keyPair) => {
+    const side = new DeviceSide(suite, { device, psk, clock: () => 0, keyPair });
+    side.approve(gateway.approve(decodeConnect(side.connect()), psk).approve).stored();
+    return side;
+  });
+  for (const [i, side] of sides.entries()) {
+    const message = call(side, "a");
+    const { key, save: { state } } = take(gateway, message);
+    assert.deepEqual(key, pairs[i]!.publicKey);
+    assert.deepEqual(gateway.key, key);
+    assert.deepEqual(open(gateway, message).key, key);
+    const restored = new GatewaySide(suite, { device, clock: () => 0, state });
+    assert.deepEqual(restored.key, key);
+    assert.deepEqual(open(restored, call(side, "b")).key, key);
   }
 });
 

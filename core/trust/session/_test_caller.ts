@@ -21,12 +21,15 @@ export class TestCaller {
   #carry: Carry;
 
   /** Without options it makes a first contact, and has no code. */
-  constructor(site: TestSite, options: { psk?: Uint8Array; knowsKey?: boolean } = {}) {
-    const { psk = zeroPsk, knowsKey = false } = options;
+  constructor(
+    site: TestSite,
+    options: { psk?: Uint8Array; knowsKey?: boolean; isAdmitted?: boolean } = {},
+  ) {
+    const { psk = zeroPsk, knowsKey = false, isAdmitted = false } = options;
     this.site = site;
     this.key = site.suite.x25519.keyPair();
     this.#carry = (frame) => site.serve(frame);
-    this.machine = new Caller(this.#options(psk, knowsKey));
+    this.machine = new Caller({ ...this.#options(psk, knowsKey), isAdmitted });
   }
 
   get now(): number {

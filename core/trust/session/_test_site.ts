@@ -69,8 +69,8 @@ export class TestSite {
   }
 
   /** What a service sends back, null for silence. @throws CodedError with the reason of a refusal */
-  answer(frame: Uint8Array): Uint8Array | null {
-    const step = this.take(frame);
+  answer(frame: Uint8Array, topic?: Id): Uint8Array | null {
+    const step = this.take(frame, topic);
     if (step.step === "reply") return step.frame;
     if (step.step === "again") return step.answer ?? null;
     if (step.step === "applicant") {
@@ -85,9 +85,9 @@ export class TestSite {
   }
 
   /** The same as it looks from afar: whoever is refused hears nothing. */
-  serve(frame: Uint8Array): Uint8Array | null {
+  serve(frame: Uint8Array, topic?: Id): Uint8Array | null {
     try {
-      return this.answer(frame);
+      return this.answer(frame, topic);
     } catch (error) {
       if (error instanceof CodedError) return null;
       throw error;

@@ -23,7 +23,7 @@ import { decodeFrame, encodeFrame, type Frame, FrameType, frameVersion } from ".
 import { respond, UnprovenError, zeroPsk } from "./handshake.ts";
 import { decodeOpening, type Hello, type Opening } from "./hello.ts";
 import { type Live, LiveSessions, unconfirmedAge, unconfirmedLimit } from "./live_sessions.ts";
-import type { Session } from "./session.ts";
+import { NoiseError } from "./noise.ts";
 
 export { RefusedFrame } from "./answering.ts";
 export type {
@@ -39,9 +39,18 @@ export type {
 const contactLimit = 64;
 const knockLimit = 256;
 const knockAge = 120_000;
+/** Messages 1 of an admitted device that are remembered. */
+const usedLimit = 32;
 /** At most one "unknown session" per device in this time. */
 const unknownInterval = 10_000;
 const unknownLimit = 10_000;
+
+interface Waiting {
+  readonly knock: Knock;
+  /** The static key that it shows. */
+  readonly key: Uint8Array;
+  readonly at: number;
+}
 
 interface Contact<P> {
   readonly knock: Knock;
@@ -57,8 +66,10 @@ export class Answerer<P extends Credential, A> {
   readonly #live: LiveSessions<P, A>;
   /** Half a first contact, by the session of its frames, oldest first. */
   readonly #contacts = new Map<string, Contact<P>>();
-  /** The newest message 1 of those who wait for approval, oldest first. */
-  readonly #knocks = new Map<Id, { readonly knock: Knock; readonly at: number }>();
+  /** The newest message 1 of each name and key that waits for approval, oldest first. */
+  readonly #knocks = new Map<string, Waiting>();
+  /** Messages 1 that have opened a session: old ones, recorded, are to push no handshake out. */
+  readonly #used = new Map<Id, Set<string>>();
   readonly #unknownSaid = new Map<Id, number>();
 
   constructor(options: AnswererOptions<P, A>) {
@@ -112,7 +123,7 @@ export class Answerer<P extends Credential, A> {
 
   /** Forgets somebody who has just been told of, and is not to wait. */
   dismiss({ device, key }: Applicant): void {
-    this.#knocks.delete(device);
+    this.#knocks.delete(nameOf(device, key));
     for (const live of this.#live.of(device)) {
       if (live.peer === null && equalBytes(live.key, key)) this.#live.end(live);
     }
@@ -141,22 +152,30 @@ export class Answerer<P extends Credential, A> {
     for (const [session, contact] of this.#contacts) {
       if (contact.knock.device === device) this.#contacts.delete(session);
     }
-    const waiting = this.#knocks.get(device);
-    if (waiting === undefined || this.#isOld(waiting.at, knockAge)) return null;
-    try {
-      const admitted = this.admit(waiting.knock, peer);
-      return admitted.step === "reply" ? admitted.frame : null;
-    } catch (error) {
-      if (error instanceof CodedError) return null;
-      throw error;
+    if (peer?.state !== "approved") this.#used.delete(device);
+    for (const { knock, key, at } of [...this.#knocks.values()].reverse()) {
+      const isMeant = knock.device === device && peer !== null && isKeyOf(peer, key);
+      if (!isMeant || this.#isOld(at, knockAge)) continue;
+      const frame = this.#letIn(knock, peer);
+      if (frame !== null) return frame;
     }
+    return null;
   }
 
   /** Ends every session. */
   close(): void {
     this.#live.close();
-    this.#contacts.clear();
-    this.#knocks.clear();
+    for (const kept of [this.#contacts, this.#knocks, this.#used]) kept.clear();
+  }
+
+  #letIn(knock: Knock, peer: P): Uint8Array | null {
+    try {
+      const admitted = this.admit(knock, peer);
+      return admitted.step === "reply" ? admitted.frame : null;
+    } catch (error) {
+      if (error instanceof CodedError) return null;
+      throw error;
+    }
   }
 
   #message1(bytes: Uint8Array, frame: Frame, device?: Id): Step<P, A> {
@@ -200,13 +219,16 @@ export class Answerer<P extends Credential, A> {
 
   /** IK: message 1 shows the key, and that its owner holds the psk. */
   #shake(knock: Knock, peer: P | null): Step<P, A> {
-    const { device, opening } = knock;
+    const { device, opening, digest } = knock;
+    if (this.#used.get(device)?.has(digest) === true) {
+      throw new RefusedFrame("used_up", "The message 1 has had its session");
+    }
     try {
       const { message2, session, remoteStatic: key } = this.#respond(opening, peer?.psk ?? zeroPsk);
       if (peer !== null && isKeyOf(peer, key)) {
-        const { digest } = knock;
-        this.#knocks.delete(device);
+        this.#knocks.delete(nameOf(device, key));
         this.#open({ device, session, key, peer, digest, message2 });
+        this.#useUp(knock);
         return { step: "reply", frame: message2 };
       }
       session.wipe();
@@ -225,6 +247,13 @@ export class Answerer<P extends Credential, A> {
     }
   }
 
+  #useUp({ device, digest }: Knock): void {
+    const used = this.#used.get(device) ?? new Set();
+    this.#used.set(device, used.add(digest));
+    const [oldest] = used;
+    if (used.size > usedLimit) used.delete(oldest!);
+  }
+
   #respond(opening: Knock["opening"], psk: Uint8Array) {
     const { suite, staticKey, clock } = this.#options;
     return respond(suite, opening, { staticKey, psk, clock });
@@ -232,10 +261,12 @@ export class Answerer<P extends Credential, A> {
 
   #letWait(knock: Knock, applicant: Applicant): Step<P, A> {
     this.#requireInvited(applicant);
-    const before = this.#knocks.get(knock.device);
+    const { key } = applicant;
+    const name = nameOf(knock.device, key);
+    const before = this.#knocks.get(name);
     const at = before?.knock.digest === knock.digest ? before.at : this.#options.clock();
-    this.#knocks.delete(knock.device);
-    this.#knocks.set(knock.device, { knock, at });
+    this.#knocks.delete(name);
+    this.#knocks.set(name, { knock, key, at });
     const [oldest] = this.#knocks.keys();
     if (this.#knocks.size > knockLimit) this.#knocks.delete(oldest!);
     return { step: "applicant", applicant, inSession: false };
@@ -245,18 +276,18 @@ export class Answerer<P extends Credential, A> {
   #meet(knock: Knock, peer: P | null): Step<P, A> {
     const { suite, staticKey, clock } = this.#options;
     const { opening, device } = knock;
+    const name = toHex(opening.session);
+    const before = this.#contacts.get(name);
+    if (before !== undefined && !this.#isOld(before.began, unconfirmedAge)) {
+      throw new RefusedFrame("session_live", "Another handshake has this identifier");
+    }
     // a psk is bound to the name of the site: who does not know the name cannot have one
     const psk = opening.hello.site === "" ? zeroPsk : peer?.psk ?? zeroPsk;
     const responder = new ContactResponder(suite, opening, { staticKey, psk, clock });
     const mine = [...this.#contacts].filter(([, { knock }]) => knock.device === device);
     if (mine.length >= unconfirmedLimit) this.#contacts.delete(mine[0]![0]);
-    this.#contacts.set(toHex(opening.session), {
-      knock,
-      responder,
-      peer,
-      began: clock(),
-      isOver: false,
-    });
+    this.#contacts.delete(name);
+    this.#contacts.set(name, { knock, responder, peer, began: clock(), isOver: false });
     const strangers = [...this.#contacts].filter(([, { peer }]) => peer === null);
     if (strangers.length > contactLimit) this.#contacts.delete(strangers[0]![0]);
     return { step: "reply", frame: responder.message2 };
@@ -272,11 +303,11 @@ export class Answerer<P extends Credential, A> {
       throw new RefusedFrame("wrong_device", "The handshake belongs to another device");
     }
     if (contact.isOver) return { step: "silence" };
-    contact.isOver = true;
     const hadPsk = knock.opening.hello.site !== "" && peer !== null &&
       !equalBytes(peer.psk, zeroPsk);
     try {
       const { session, remoteStatic: key, words } = contact.responder.finish(frame);
+      contact.isOver = true;
       const known = peer !== null && isKeyOf(peer, key) && (peer.state === "approved" || hadPsk);
       const { digest, device } = knock;
       const fresh = { device, session, key, digest, message2: null };
@@ -286,23 +317,25 @@ export class Answerer<P extends Credential, A> {
       }
       const proof = hadPsk ? "code" : "key";
       const applicant = { device, key, proof, words: hadPsk ? null : words } as const;
-      this.#requireInvited(applicant, session);
+      this.#requireInvited(applicant, () => session.wipe());
       this.#open({ ...fresh, peer: null });
       return { step: "applicant", applicant, inSession: true };
     } catch (error) {
-      this.#contacts.delete(toHex(frame.session)); // the handshake is used up
+      const forget = () => void this.#contacts.delete(toHex(frame.session));
+      // after a forged one the genuine one may still come; otherwise it was the device's own
+      if (!(error instanceof NoiseError)) forget();
       if (!(error instanceof UnprovenError) || peer !== null) throw error;
       const unproven = { device: knock.device, key: error.claimedKey, words: null } as const;
       const applicant = { ...unproven, proof: "none" } as const;
-      this.#requireInvited(applicant);
+      this.#requireInvited(applicant, forget);
       return { step: "applicant", applicant, inSession: false };
     }
   }
 
   /** Nothing is kept of who is refused here. */
-  #requireInvited(applicant: Applicant, session?: Session): void {
+  #requireInvited(applicant: Applicant, forget: () => void = () => {}): void {
     if (this.#options.mayApply?.(applicant) !== false) return;
-    session?.wipe();
+    forget();
     throw new RefusedFrame("not_invited", "The peer may not apply now");
   }
 
@@ -347,6 +380,11 @@ export class Answerer<P extends Credential, A> {
 /** XX and IK are told apart by the length of message 1, which is fixed for each. */
 function isContact({ noiseMessage }: Opening): boolean {
   return noiseMessage.length === contactMessageLength;
+}
+
+/** Whoever waits is told from others under the same name by the key. */
+function nameOf(device: Id, key: Uint8Array): string {
+  return `${device} ${toHex(key)}`;
 }
 
 /** Before its keys are bound, whoever holds the code is the peer. */

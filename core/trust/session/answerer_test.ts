@@ -140,7 +140,8 @@ Deno.test("Answerer gives no session the identifier of a live one", () => {
     const session = shake();
     site.take(session.seal(utf8("confirms it")));
     site.now += half + 1;
-    assert.throws(shake, refused("session_live"), kind);
+    // message 1 of IK alone tells already that there is nothing new in it
+    assert.throws(shake, refused(kind === "ik" ? "used_up" : "session_live"), kind);
     assert.equal(site.answerer.size, 1);
     assert.notEqual(senderIn(site.take(session.seal(utf8("still")))), null);
   }
@@ -156,12 +157,13 @@ Deno.test("Answerer gives the same message 1 the same message 2, as long as it m
       assert.deepEqual(replyIn(site.take(message1, device!.id)), message2);
     }
     site.now += 1;
-    const anew = replyIn(site.take(message1));
-    assert.notDeepEqual(anew, message2);
+    if (i === 0) assert.throws(() => site.take(message1), refused("used_up"));
+    else assert.notDeepEqual(replyIn(site.take(message1)), message2);
     // another message 1 under the same session's name
     const frame = decodeFrame(both(device!, {})[i]!);
     const renamed = encodeFrame(1, decodeFrame(message1).session, 0, frame.body);
-    assert.notDeepEqual(replyIn(site.take(renamed)), anew);
+    site.now += half + 1;
+    assert.notDeepEqual(replyIn(site.take(renamed)), message2);
   }
 });
 
@@ -232,13 +234,14 @@ Deno.test("Answerer tells once of a stranger whose message 3 comes more often", 
   assert.deepEqual(site.take(third), { step: "silence" });
 });
 
-Deno.test("Answerer takes no message 3 any more after a forged one", () => {
+Deno.test("Answerer takes message 3 once, though a forged one has come before", () => {
   const { site, devices: [device] } = siteWith(["m-1"]);
   const third = thirdOf(site, device!);
   const forged = third.with(third.length - 1, third.at(-1)! ^ 1);
   assert.throws(() => site.take(forged), { code: "payload_forged" });
-  assert.throws(() => site.take(third), refused("unexpected_frame"));
   assert.equal(site.answerer.size, 0);
+  for (let i = 0; i < 2; i++) assert.deepEqual(site.take(third), { step: "silence" });
+  assert.equal(site.answerer.size, 1);
 });
 
 Deno.test("Answerer replaces a session when the first frame of the new one opens, not before", () => {

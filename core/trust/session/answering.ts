@@ -65,7 +65,8 @@ export type RefusedCode =
   | "not_invited" // a person may not even be asked
   | "revoked"
   | "code_expired"
-  | "session_live" // another live session bears the identifier that this one would get
+  | "session_live" // another session or handshake bears the identifier that this one would get
+  | "used_up" // its message 1 has opened a session before
   | "unexpected_frame";
 
 /** Why a frame was not taken: for the log and the counters, not for whoever sent it. */

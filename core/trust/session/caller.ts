@@ -8,9 +8,9 @@
  * answer or fails at its deadline. A call may be executed and its answer lost, and then it is made
  * again in another session: what must not happen twice bears an id of its own (`run_once.ts`).
  *
- * In an `rpc` session the site calls too: its requests come out, and go back answered. There nobody
- * may be able to tell that the session is forgotten, because data frames name no device that could be
- * told: when the site is silent, it is asked whether it is there, and then greeted anew.
+ * A site may be unable to say that it has forgotten a session: when it is silent, it is asked whether
+ * it is there, and then greeted anew. In an `rpc` session it calls too: its requests come out, and go
+ * back answered.
  */
 import { equalBytes } from "../../base/bytes.ts";
 import { isId } from "../../base/id.ts";
@@ -85,7 +85,7 @@ export class Caller {
   #notBefore = -Infinity;
   #failures = 0;
   #waits = 0;
-  #isAdmitted = false;
+  #isAdmitted: boolean;
   #trouble: Failure = "no_answer";
 
   constructor(options: CallerOptions) {
@@ -93,6 +93,7 @@ export class Caller {
     this.#calls = new Calls(options.readRpc, () => ++this.#lastCall);
     this.#site = options.hello.site;
     this.#remoteStatic = options.remoteStatic;
+    this.#isAdmitted = options.isAdmitted ?? false;
   }
 
   /** Six words for people to compare, while a first contact waits for approval. */
@@ -243,22 +244,18 @@ export class Caller {
     };
   }
 
+  /** @throws CodedError when it is forged, or damaged on the way: the genuine one may still come */
   #finish({ initiator }: Shaking, message2: Frame): void {
+    const made = initiator instanceof ContactInitiator ? initiator.finish(message2) : {
+      ...{ session: initiator.finish(message2), remoteStatic: this.#remoteStatic! },
+      ...{ message3: null, words: null },
+    };
     const now = this.#options.clock();
-    const rest = { until: now + handshakeTime, enrolment: null, askAgain: now, asked: new Asked() };
     this.#shaking = undefined;
-    try {
-      this.#fresh = initiator instanceof ContactInitiator
-        ? { ...initiator.finish(message2), ...rest }
-        : {
-          ...{ session: initiator.finish(message2), remoteStatic: this.#remoteStatic! },
-          ...{ message3: null, words: null, ...rest },
-        };
-    } catch (error) {
-      // forged, or damaged on the way: the initiator is used up, and the next attempt makes another
-      this.#giveUp(now, false);
-      throw error;
-    }
+    this.#fresh = {
+      ...{ ...made, until: now + handshakeTime, enrolment: null, askAgain: now },
+      asked: new Asked(),
+    };
   }
 
   /** The first frame of every session asks to be joined to the site, again while that takes time. */
@@ -321,9 +318,11 @@ export class Caller {
   /** Asks a silent site whether it still knows the session: the enrolment is answered at once. */
   #doubt(now: number): void {
     const open = this.#open;
-    if (open === undefined || this.#forgotten || this.#options.readRpc === undefined) return;
+    if (open === undefined || this.#forgotten) return;
     if (this.#calls.areSent) open.doubt.waits(now);
-    if (open.doubt.advance(now, () => this.#sealEnrolment(open.session).frame)) this.#unknownOpen();
+    // a frame that renews the keys would leave behind what is under way
+    const ask = () => open.session.renewsNext ? null : this.#sealEnrolment(open.session).frame;
+    if (open.doubt.advance(now, ask)) this.#unknownOpen();
   }
 
   #sealEnrolment(session: Session) {

@@ -84,13 +84,17 @@ Deno.test("Caller makes the first contact once, and uses the key that it has pin
 
 Deno.test("Caller repeats a frame byte for byte after 2, 4, 8 and then every 10 seconds", () => {
   const { site, caller } = joined();
-  caller.carry(() => null);
-  const call = caller.call("hello");
   const began = caller.now;
+  const times: number[] = [];
+  caller.carry((frame) => {
+    // what it asks and begins beside that, because nobody answers, is no repetition
+    if (frame.join() === caller.sent[0]!.join()) times.push(caller.now - began);
+    return null;
+  });
+  const call = caller.call("hello");
   caller.settle();
-  const times = caller.run(45_000).map((time) => time - began);
-  assert.deepEqual(times, [2_000, 6_000, 14_000, 24_000, 34_000, 44_000]);
-  for (const frame of caller.sent) assert.deepEqual(frame, caller.sent[0]);
+  caller.run(45_000);
+  assert.deepEqual(times, [0, 2_000, 6_000, 14_000, 24_000, 34_000, 44_000]);
   caller.carryAll();
   caller.run(10_000);
   assert.deepEqual(caller.heard(call), ["hello"]);
@@ -116,24 +120,21 @@ Deno.test("Caller sends message 3 again with its first frame until that is answe
   assert.deepEqual(caller.heard(call), ["hello"]);
 });
 
-Deno.test("Caller loses one attempt to a forged message 2, and no call", () => {
+Deno.test("Caller refuses a forged message 2, and goes on with the genuine one", () => {
   for (const knowsKey of [true, false]) {
     const { site, caller } = joining(knowsKey);
     const call = caller.call("hello");
     let genuine: Uint8Array | null = null;
     caller.carry((frame) => (genuine = site.serve(frame), null));
     caller.turn();
-    const forged = genuine!.with(-1, genuine!.at(-1)! ^ 1);
-    assert.throws(() => caller.machine.receive(forged), { code: "payload_forged" });
-    // the genuine one is worth nothing any more: what could have finished it is used up
+    for (const at of [18, genuine!.length - 1]) {
+      const forged = genuine!.with(at, genuine!.at(at)! ^ 1);
+      assert.throws(() => caller.machine.receive(forged), { name: "NoiseError" }, `${at}`);
+    }
     caller.machine.receive(genuine!);
     caller.carryAll();
-    assert.equal(caller.settle(), caller.now + 250);
-    assert.deepEqual(caller.sent.map(typeOf), [1]);
-    assert.deepEqual(caller.run(250), [caller.now]);
     caller.settle();
     assert.deepEqual(caller.heard(call), ["hello"]);
-    assert.notDeepEqual(sessionOf(caller.sent[1]!), sessionOf(caller.sent[0]!));
   }
 });
 
@@ -251,6 +252,20 @@ Deno.test("Caller makes its calls again in the new session when the site has for
   assert.deepEqual(site.executed, ["join", "1", "2"]);
 });
 
+Deno.test("Caller finds back to a site that has forgotten it, though nobody says so", () => {
+  const { site, caller } = joined();
+  site.restart();
+  // whoever writes in its name uses up what the site says of unknown sessions
+  const stray = encodeFrame(FrameType.data, new Uint8Array(8), 0, new Uint8Array(16));
+  caller.carry((frame) => {
+    site.take(stray, caller.id);
+    return site.serve(frame, caller.id);
+  });
+  const call = caller.call("hello", 60_000);
+  caller.run(60_000);
+  assert.deepEqual(caller.heard(call), ["hello"]);
+});
+
 Deno.test("Caller keeps to 48 frames in flight behind the oldest one without an answer", () => {
   const { site, caller } = joined();
   const calls = Array.from({ length: 150 }, (_, i) => caller.call(`${i}`));
@@ -364,7 +379,7 @@ Deno.test("Caller.close() erases the keys of its session and calls nobody any mo
   }
 });
 
-Deno.test("Caller renews its keys by age only when nothing is under way", () => {
+Deno.test("Caller seals nothing under renewed keys that leaves behind what is under way", () => {
   const { site, caller } = joined();
   caller.carry(() => null);
   const slow = caller.call("slow");
@@ -372,9 +387,9 @@ Deno.test("Caller renews its keys by age only when nothing is under way", () => 
   site.now += day + 1;
   const next = caller.call("next");
   caller.run(30_000);
-  assert.equal(new Set(caller.sent.map((frame) => decodeFrame(frame).seq)).size, 1);
+  const data = caller.sent.filter((frame) => typeOf(frame) === FrameType.data);
+  assert.equal(new Set(data.map((frame) => decodeFrame(frame).seq)).size, 1);
   caller.carryAll();
   caller.run(30_000);
   assert.deepEqual([caller.heard(slow), caller.heard(next)], [["slow"], ["next"]]);
-  assert.equal(decodeFrame(caller.sent.at(-1)!).seq, 2 ** 16);
 });

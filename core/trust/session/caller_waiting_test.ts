@@ -166,6 +166,22 @@ Deno.test("Caller keeps the session that waits when told by anybody that it is u
   assert.deepEqual(caller.heard(call), ["hello"]);
 });
 
+Deno.test("Caller that was let in before an outage knocks again soon, and does not wait as strangers do", () => {
+  const heardAfter = (isAdmitted: boolean) => {
+    const site = new TestSite(suite);
+    const caller = new TestCaller(site, { knowsKey: true, isAdmitted });
+    caller.carry(() => null);
+    const call = caller.call("hello");
+    caller.run(3 * minutes);
+    caller.approve();
+    caller.carryAll();
+    caller.run(15 * seconds);
+    return caller.heard(call);
+  };
+  assert.deepEqual(heardAfter(true), ["hello"]);
+  assert.deepEqual(heardAfter(false), []);
+});
+
 Deno.test("Caller asks again with its first frame alone, once the site has answered one", () => {
   const { caller } = waiting();
   caller.sent.length = 0;

@@ -35,6 +35,8 @@ export interface CallerOptions {
   readonly readRpc?: ReadRpc;
   /** Zeros without a code. */
   readonly psk: Uint8Array;
+  /** Whether the site has let it in before: silence is an outage then, and no stranger's lot. */
+  readonly isAdmitted?: boolean;
   /** Milliseconds since whenever, never backwards. */
   readonly clock: Clock;
   /** In [0, 1): spreads what many devices do after an outage. */

@@ -74,7 +74,7 @@ export class ContactInitiator {
     return frame.type === FrameType.message2 && equalBytes(frame.session, this.#session);
   }
 
-  /** Takes message 2, gives message 3. @throws NoiseError, ContactError; it is used up then */
+  /** Takes message 2, gives message 3. @throws NoiseError when it is forged; ContactError */
   finish(message2: Frame): Acquaintance & { readonly message3: Uint8Array } {
     const theirs = takeRandom(this.#handshake.readMessage(message2.body));
     const written = this.#handshake.writeMessage(this.#random);
@@ -126,7 +126,7 @@ export class ContactResponder {
   }
 
   /**
-   * Takes message 3. After an error the handshake is used up.
+   * Takes message 3. One that is forged changes nothing.
    * @throws UnprovenError when the psk is another one; NoiseError; ContactError
    * "commitment_broken" when the device's share of the words is not the one it had promised
    */

@@ -178,14 +178,14 @@ Deno.test("ContactInitiator expects message 2 of its own session and nothing els
   assert.equal(mine.expects(decodeFrame(answer(other.message1).message2)), false);
 });
 
-Deno.test("ContactInitiator refuses message 2 of another handshake, and is used up by it", () => {
+Deno.test("ContactInitiator refuses message 2 of another handshake, and then takes its own", () => {
   const [mine, other] = [initiate(), initiate()];
   const genuine = decodeFrame(answer(mine.message1).message2);
   const { body } = decodeFrame(answer(other.message1).message2);
   const substituted = decodeFrame(encodeFrame(FrameType.message2, genuine.session, 0, body));
   assert.ok(mine.expects(substituted));
   assert.equal(codeOf(() => mine.finish(substituted)), "static_forged");
-  assert.equal(codeOf(() => mine.finish(genuine)), "static_forged");
+  mine.finish(genuine);
 });
 
 Deno.test("ContactResponder refuses message 3 with any byte altered, and says where it broke", () => {
@@ -200,7 +200,7 @@ Deno.test("ContactResponder refuses message 3 with any byte altered, and says wh
   }
 });
 
-Deno.test("ContactResponder refuses message 3 of another handshake, and is used up by it", () => {
+Deno.test("ContactResponder refuses message 3 of another handshake, and then takes its own", () => {
   const [one, two] = [0, 1].map(() => {
     const initiator = initiate();
     const responder = answer(initiator.message1);
@@ -208,7 +208,7 @@ Deno.test("ContactResponder refuses message 3 of another handshake, and is used 
     return { responder, message3: decodeFrame(message3) };
   });
   assert.equal(codeOf(() => one!.responder.finish(two!.message3)), "static_forged");
-  assert.equal(codeOf(() => one!.responder.finish(one!.message3)), "static_forged");
+  assert.deepEqual(one!.responder.finish(one!.message3).remoteStatic, deviceKey.publicKey);
 });
 
 Deno.test("ContactInitiator and ContactResponder refuse messages that end early or late", () => {

@@ -1,6 +1,7 @@
 /**
- * Doubt whether the other side of an open session still knows it. Where data frames name no device,
- * nobody can be told that his session is unknown: he notices the silence, asks whether anybody is
+ * Doubt whether the other side of an open session still knows it. It may be unable to say that it does
+ * not: where data frames name no device, it does not know whom to tell, and elsewhere it may tell a
+ * device so rarely that somebody else uses that up. So whoever hears nothing asks whether anybody is
  * there with a frame that is answered at once, and begins anew when that stays silent too. Slow calls
  * alone never end a session.
  */
@@ -24,11 +25,16 @@ export class Doubt {
     this.#silentSince ??= now;
   }
 
-  /** Goes on. Returns whether the session is to be given up. @param ask seals the question */
-  advance(now: number, ask: () => Uint8Array): boolean {
+  /**
+   * Goes on. Returns whether the session is to be given up.
+   * @param ask seals the question; null when that cannot be done now
+   */
+  advance(now: number, ask: () => Uint8Array | null): boolean {
     if (this.#question !== null) return this.#question.until <= now;
     if (this.#silentSince === null || now < this.#silentSince + patience.silence) return false;
-    this.#question = { attempt: new Attempt(now, ask()), until: now + patience.question };
+    const question = ask();
+    if (question === null) return true;
+    this.#question = { attempt: new Attempt(now, question), until: now + patience.question };
     return false;
   }
 

@@ -35,7 +35,7 @@ export class HandshakeError extends CodedError<"refused"> {
 
 /** A handshake payload did not open, so that the static key before it is only somebody's claim. */
 export class UnprovenError extends NoiseError {
-  readonly claimedKey: Uint8Array;
+  override readonly claimedKey: Uint8Array;
 
   constructor(claimedKey: Uint8Array, cause: unknown) {
     super("payload_forged", "Cannot open the handshake payload: another psk, or altered", {
@@ -50,10 +50,8 @@ export function readProof(handshake: Handshake, message: Uint8Array): Uint8Array
   try {
     return handshake.readMessage(message);
   } catch (error) {
-    const { remoteStatic } = handshake;
-    const unproven = error instanceof NoiseError && error.code === "payload_forged";
-    if (!unproven || remoteStatic === undefined) throw error;
-    throw new UnprovenError(remoteStatic, error);
+    if (!(error instanceof NoiseError) || error.claimedKey === undefined) throw error;
+    throw new UnprovenError(error.claimedKey, error);
   }
 }
 
@@ -92,7 +90,7 @@ export class Initiator {
     return frame.type === FrameType.message2 && equalBytes(frame.session, this.#session);
   }
 
-  /** Ends the handshake with message 2. @throws NoiseError; the initiator is used up then */
+  /** Ends the handshake with message 2. @throws NoiseError when it is not the genuine one */
   finish(message2: Frame): Session {
     const payload = this.#handshake.readMessage(message2.body);
     if (payload.length !== 0) {

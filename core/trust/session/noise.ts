@@ -35,6 +35,8 @@ export type NoiseErrorCode =
 
 export class NoiseError extends CodedError<NoiseErrorCode> {
   override readonly name = "NoiseError";
+  /** The static key before a payload that did not open: nobody has shown that it is theirs. */
+  claimedKey: Uint8Array | undefined;
 }
 
 /** What a finished handshake leaves behind (rev 34 §5.2 Split). */
@@ -50,7 +52,7 @@ export const maxNoiseMessage = 65_535;
 
 export class Handshake {
   readonly #suite: Suite;
-  readonly #state: SymmetricState;
+  #state: SymmetricState;
   readonly #pattern: readonly (readonly Token[])[];
   readonly #initiator: boolean;
   readonly #psk: Uint8Array | undefined;
@@ -86,7 +88,7 @@ export class Handshake {
     if (this.#usesPsk && options.psk?.length !== 32) {
       throw new NoiseError("malformed", "Cannot begin the handshake: a 32-byte psk is needed");
     }
-    this.#state = new SymmetricState(suite, protocol, cipher);
+    this.#state = SymmetricState.begin(suite, protocol, cipher);
     this.#state.mixHash(options.prologue);
     if (knowsResponder) {
       const responder = options.initiator ? options.remoteStatic : options.staticKey?.publicKey;
@@ -131,10 +133,26 @@ export class Handshake {
   }
 
   /**
-   * Reads the peer's next message and returns its payload (§5.3 ReadMessage). After an error the
-   * handshake must be thrown away.
+   * Reads the peer's next message and returns its payload (§5.3 ReadMessage). One that is refused
+   * changes nothing: anybody may have sent it, and the genuine one may still come.
+   * @throws NoiseError; CryptoError "low_order"
    */
   readMessage(message: Uint8Array): Uint8Array {
+    const before = [this.#state.copy(), this.#remoteStatic, this.#remoteEphemeral] as const;
+    try {
+      const payload = this.#read(message);
+      this.#turn++;
+      return payload;
+    } catch (error) {
+      if (error instanceof NoiseError && error.code === "payload_forged") {
+        error.claimedKey = this.#remoteStatic;
+      }
+      [this.#state, this.#remoteStatic, this.#remoteEphemeral] = before;
+      throw error;
+    }
+  }
+
+  #read(message: Uint8Array): Uint8Array {
     let at = 0;
     const take = (length: number): Uint8Array => {
       if (message.length < at + length) {
@@ -163,7 +181,6 @@ export class Handshake {
     if (payload === null) {
       throw new NoiseError("payload_forged", "Cannot open the handshake payload");
     }
-    this.#turn++;
     return payload;
   }
 
@@ -221,14 +238,28 @@ class SymmetricState {
   #chainingKey: Uint8Array;
   hash: Uint8Array;
 
-  constructor(suite: Suite, protocol: string, cipher: CipherName) {
+  constructor(suite: Suite, cipher: NoiseCipher, hash: Uint8Array) {
     this.#suite = suite;
-    this.#cipher = noiseCipher(suite, cipher);
+    this.#cipher = cipher;
+    this.#chainingKey = this.hash = hash;
+  }
+
+  /** Before anything is mixed in (§5.2 InitializeSymmetric). */
+  static begin(suite: Suite, protocol: string, cipher: CipherName): SymmetricState {
     const name = utf8(protocol);
-    this.hash = name.length <= 32
+    const hash = name.length <= 32
       ? concat(name, new Uint8Array(32 - name.length))
       : suite.sha256(name);
-    this.#chainingKey = this.hash;
+    return new SymmetricState(suite, noiseCipher(suite, cipher), hash);
+  }
+
+  /** One that goes its own way; what they share is never written to. */
+  copy(): SymmetricState {
+    const copy = new SymmetricState(this.#suite, this.#cipher, this.hash);
+    copy.#chainingKey = this.#chainingKey;
+    copy.#key = this.#key;
+    copy.#nonce = this.#nonce;
+    return copy;
   }
 
   get hasKey(): boolean {

@@ -1,7 +1,7 @@
 /** The strict reader: what it takes it reads as the engine does, and it takes no second spelling of a name. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { utf8 } from "../../base/bytes.ts";
+import { utf8 } from "./bytes.ts";
 import { type Json, readObject } from "./json.ts";
 
 function read(text: string, depth = 16): unknown {
