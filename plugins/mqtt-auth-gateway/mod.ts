@@ -7,6 +7,7 @@ import { definePlugin } from "../../core/host/plugin.ts";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
 import { config } from "./config.ts";
+import { offerPresence } from "./desk.ts";
 import { Directory } from "./directory.ts";
 import { dispatcher } from "./dispatch.ts";
 import { emitterOf } from "./events.ts";
@@ -94,6 +95,7 @@ export default definePlugin({
     }, require);
     routes.route("/", live.routes);
     host.http.mount(routes);
+    offerPresence(host, registry);
     startTicking(host, { registry, calls, directory, feed, v1 });
   },
 });
