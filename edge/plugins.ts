@@ -9,4 +9,5 @@ export const registry: Registry = {
   "cloud-summary": () => import("../plugins/cloud-summary/mod.ts"),
   "share-gateway": () => import("../plugins/share-gateway/mod.ts"),
   "mqtt-auth-gateway": () => import("../plugins/mqtt-auth-gateway/mod.ts"),
+  "telegram-notifier": () => import("../plugins/telegram-notifier/mod.ts"),
 };

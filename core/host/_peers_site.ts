@@ -1,5 +1,6 @@
 /** A running site at whose door meters knock, asked over its admin socket, for the tests of this folder. */
 import assert from "node:assert/strict";
+import type { Desk } from "../services/desk.ts";
 import { type Enrolment, enrolmentFromJson } from "../wire/enrolment.ts";
 import type { PeerStatus } from "../wire/peer_status.ts";
 import { ask, fake, fakeConfig, socketIn, temporaryFolder } from "./_fakes.ts";
@@ -10,6 +11,8 @@ export const began = Date.parse("2026-07-31T12:00:00Z");
 export interface TestSite extends AsyncDisposable {
   readonly site: Site;
   readonly time: { now: number };
+  /** A role's door to the site's desk. */
+  readonly desk: Desk;
   /** What a route answers; a string is a body as it stands. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }>;
   /** The peers that a route gives; fails unless the status is 200. */
@@ -24,7 +27,9 @@ export interface TestSite extends AsyncDisposable {
 export async function openSite(join: "open" | "closed" = "open"): Promise<TestSite> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
-  const meters = fake("meters", async ({ sessions }) => {
+  let open: Desk | undefined;
+  const meters = fake("meters", async ({ desk, sessions }) => {
+    open = desk;
     await sessions.serve("meter", (call) => Promise.resolve(call));
   }, { needs: ["http", "sessions"], claims: ["/fog-aggregator/session"] });
   const config = await fakeConfig([meters], { folder, join });
@@ -38,7 +43,7 @@ export async function openSite(join: "open" | "closed" = "open"): Promise<TestSi
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
   return {
-    ...{ site, time, ask: request },
+    ...{ site, time, desk: open!, ask: request },
     async peers(method, path, body) {
       const { status, text } = await request(method, path, body);
       assert.equal(status, 200, text);

@@ -93,6 +93,7 @@ async function hostFor(
     log: services.log(name),
     metrics: services.metrics.scoped(name),
     bus: services.bus.scoped(name),
+    desk: services.desk.scoped(defer),
     identity,
     audit: services.audit(name),
     secrets: secretsOf(name, services),

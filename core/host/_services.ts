@@ -19,6 +19,7 @@ import {
 import { auditMigrations, auditOf, type SiteAudit } from "../services/audit.ts";
 import { EventBus } from "../services/bus.ts";
 import { nativeSuite } from "../services/crypto_native.ts";
+import { SiteDesk } from "../services/desk.ts";
 import { type OpenDatabase, openDatabase } from "../services/db/mod.ts";
 import { EvaluationPool } from "../services/evaluation.ts";
 import { Health } from "../services/health.ts";
@@ -63,6 +64,7 @@ export class SiteServices implements AsyncDisposable {
   readonly sealer: Sealer;
   readonly metrics = new MetricsRegistry();
   readonly bus: EventBus;
+  readonly desk: SiteDesk;
   readonly health: Health;
   readonly #open = new AsyncDisposableStack();
   #db: Promise<OpenDatabase> | undefined;
@@ -82,6 +84,7 @@ export class SiteServices implements AsyncDisposable {
     this.clock = options.clock;
     this.health = new Health(this.log("health"));
     this.bus = new EventBus({ clock: this.clock, log: this.log("bus") });
+    this.desk = new SiteDesk({ log: this.log("desk") });
     // neither starts a thread before it has work for it
     this.verification = this.#open.use(new VerificationPool({ log: this.log("verification") }));
     this.evaluation = this.#open.use(

@@ -13,15 +13,21 @@ import type { Site } from "./site.ts";
 const suite = nativeSuite();
 
 export class Stranger {
-  readonly key = suite.x25519.keyPair();
+  readonly key;
   readonly signKey = suite.ed25519.signer().publicKey;
   readonly #site: Site;
   readonly #device: string;
 
   /** A meter that calls itself so. */
-  constructor(site: Site, device: string) {
+  constructor(site: Site, device: string, { key = suite.x25519.keyPair() } = {}) {
+    this.key = key;
     this.#site = site;
     this.#device = device;
+  }
+
+  /** The same hardware under another name. */
+  called(device: string): Stranger {
+    return new Stranger(this.#site, device, { key: this.key });
   }
 
   /** As the site shows its key. */

@@ -19,6 +19,7 @@ import type { Bus } from "../services/bus.ts";
 import type { Database, Migration } from "../services/db/mod.ts";
 import type { RoleRouter } from "../services/http/mod.ts";
 import type { Evaluation } from "../services/evaluation.ts";
+import type { Desk } from "../services/desk.ts";
 import type { Identity } from "../services/identity.ts";
 import type { Log } from "../services/logging.ts";
 import type { Metrics } from "../services/metrics.ts";
@@ -53,6 +54,8 @@ export interface Host {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly bus: Bus;
+  /** What people can ask of this role and of the others, and decide; what it offers ends with it. */
+  readonly desk: Desk;
   readonly identity: Identity;
   /** The primitives of this runtime. */
   readonly suite: Suite;

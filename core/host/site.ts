@@ -9,6 +9,7 @@ import type { PeerKind } from "../wire/peer.ts";
 import type { Enrolment } from "../wire/enrolment.ts";
 import { Hono } from "hono";
 import { openAdmin } from "./_admin.ts";
+import { offerSite } from "./_desk.ts";
 import { keysApi } from "./_keys_api.ts";
 import { peersApi } from "./_peers_api.ts";
 import { type RoleChanges, RunningRoles } from "./_running_roles.ts";
@@ -59,21 +60,21 @@ export async function startSite(
   const listening: { http?: Listen } = {};
   let isServing = false;
   const ready = () => isServing && services.health.ready();
-  const admin = stack.use(
-    await openAdmin(services, {
-      ready,
-      status: async (admin) => ({
-        site: services.site,
-        version: options.version,
-        started,
-        ready: ready(),
-        http: listening.http ?? null,
-        admin,
-        ...await services.facts(),
-        parts: services.health.parts(),
-      }),
-    }),
-  );
+  const status = async (admin: Listen) => ({
+    site: services.site,
+    version: options.version,
+    started,
+    ready: ready(),
+    http: listening.http ?? null,
+    admin,
+    ...await services.facts(),
+    parts: services.health.parts(),
+  });
+  const admin = stack.use(await openAdmin(services, { ready, status }));
+  offerSite(services, {
+    status: () => status(admin.address),
+    defer: (undo) => stack.defer(undo),
+  });
   const up = services.metrics.scoped("host").gauge("edgeward_up", "1 once every role has started");
   up.set(0);
   const roles = stack.use(new RunningRoles(services));

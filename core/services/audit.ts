@@ -56,6 +56,22 @@ export const auditMigrations: readonly Migration[] = [{
   ) STRICT`,
 }];
 
+/** Entries among which the last one is looked for. */
+const recent = 10_000;
+
+/** Who did one of these to a subject last, if that is among the latest entries. */
+export async function lastActor(
+  q: Queries,
+  { types, subject, kind }: { types: readonly string[]; subject: string; kind: string },
+): Promise<string | null> {
+  const [entry] = await q.all<{ actor: string }>(sql`SELECT actor FROM audit
+    WHERE id > (SELECT max(id) FROM audit) - ${recent} AND subject = ${subject}
+      AND type IN (SELECT value FROM json_each(${JSON.stringify(types)}))
+      AND detail ->> 'kind' = ${kind}
+    ORDER BY id DESC LIMIT 1`);
+  return entry?.actor ?? null;
+}
+
 /** Entries that one statement inserts. */
 const bulk = 1_000;
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { toHex } from "../base/bytes.ts";
 import { maxEntry } from "../wire/log_entry.ts";
-import { type AuditEntry, auditMigrations, auditOf } from "./audit.ts";
+import { type AuditEntry, auditMigrations, auditOf, lastActor } from "./audit.ts";
 import { type OpenDatabase, openDatabase } from "./db/mod.ts";
 
 const audit = auditOf("test", () => 1_000);
@@ -78,4 +78,33 @@ Deno.test("append() refuses what the log could not hold, and then nothing happen
 
 Deno.test("a role without a log has nothing to prove", async () => {
   assert.equal(await audit.prove(new Uint8Array(32)), null);
+});
+
+Deno.test("lastActor() names who did it last, among the latest entries alone", async () => {
+  await withAudit(async (db) => {
+    const did = (type: string, actor: string, kind: string, subject = "m-1"): AuditEntry => {
+      return { type, actor, subject, detail: { kind } };
+    };
+    const last = (kind: string, subject = "m-1") => {
+      const types = ["device.approved", "device.replaced"];
+      return db.read((q) => lastActor(q, { types, subject, kind }));
+    };
+    assert.equal(await last("meter"), null);
+    const entries = [
+      did("device.approved", "alice", "meter"),
+      did("device.replaced", "bob", "meter"),
+      did("device.approved", "carol", "device"),
+      did("device.revoked", "dave", "meter"),
+      did("device.approved", "erin", "meter", "m-2"),
+    ];
+    await db.write((tx) => audit.appendAll(tx, entries));
+    assert.deepEqual([await last("meter"), await last("device"), await last("meter", "m-2")], [
+      ...["bob", "carol", "erin"],
+    ]);
+    assert.equal(await last("fog"), null);
+    await db.write((tx) =>
+      audit.appendAll(tx, Array.from({ length: 9_997 }, (_, n) => entry(n % 9)))
+    );
+    assert.deepEqual([await last("meter"), await last("device")], [null, "carol"]);
+  });
 });

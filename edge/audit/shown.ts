@@ -7,11 +7,6 @@ export interface NumberedEntry extends LogEntry {
   readonly index: number;
 }
 
-/** Text without anything that moves a cursor or turns the direction of writing. */
-export function plainText(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u{FFFD}");
-}
-
 /** Unix milliseconds as an RFC 3339 instant, where there is one. */
 export function instantOf(milliseconds: number): string {
   const date = new Date(milliseconds);

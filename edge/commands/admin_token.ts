@@ -1,9 +1,9 @@
 /** `edgeward admin token …`: who may use the HTTP interface of the site that runs on this machine. */
 import { type Command, Option } from "commander";
+import { instantText } from "../../core/base/when.ts";
 import { apiRoles } from "../../core/services/access/mod.ts";
 import { askSite } from "../admin_client.ts";
 import { configOption, durationText, loadSite } from "../options.ts";
-import { instantText } from "../peers/when.ts";
 import { printJson, printLine, warnLine } from "../terminal.ts";
 
 interface CommonOptions {

@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
+import { plainText } from "../../core/base/plain_text.ts";
 import { markOf } from "../../core/host/shown.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import type { NoteKey } from "../../core/trust/log/note.ts";
@@ -16,7 +17,7 @@ import { httpSource, siteSource } from "../audit/http_source.ts";
 import { latestEntries } from "../audit/latest.ts";
 import { logKeyText, readNamed, tokenIn, trustIn, witnessKeyText } from "../audit/options.ts";
 import { verifyProof } from "../audit/proof.ts";
-import { entryLine, plainText, shownEntry } from "../audit/shown.ts";
+import { entryLine, shownEntry } from "../audit/shown.ts";
 import { type LogSource, textOf } from "../audit/source.ts";
 import { verifyLog } from "../audit/verify.ts";
 import { configOption, loadSite, wholeNumber } from "../options.ts";

@@ -3,7 +3,7 @@
  * three gateways agree, and five devices that call their gateway over a broker. It prints every window
  * that reaches the cloud, drains what is under way at the end, and fails when a single reading is missing
  * there, when the kiosk did not mount, when a call of a device did not happen or happened twice, or when
- * the cloud's log, which two gateways witness, does not verify.
+ * the cloud's log, which two gateways witness, does not verify. With a bot's token it tells a Telegram chat.
  */
 import type { Command } from "commander";
 import { CodedError, messageOf } from "../../core/base/errors.ts";
@@ -13,6 +13,12 @@ import { LogObserver, type LogVerdict } from "../demo/log_observer.ts";
 import { Observer } from "../demo/observer.ts";
 import { foundGroup, openStorage } from "../demo/storage.ts";
 import { type DemoSystem, demoWindow, startDemo, urlOf } from "../demo/system.ts";
+import {
+  type TelegramOptions,
+  telegramOptions,
+  telegramTable,
+  toldTelegram,
+} from "../demo/telegram.ts";
 import { WindowPrinter } from "../demo/window_printer.ts";
 import { configureLogging } from "../logging.ts";
 import { wholeNumber } from "../options.ts";
@@ -27,7 +33,7 @@ import {
 import { printJson, printLine, progress, warnLine } from "../terminal.ts";
 import { stopSignal } from "./run.ts";
 
-interface DemoOptions extends SimulationOptions {
+interface DemoOptions extends SimulationOptions, TelegramOptions {
   readonly port: number;
   readonly dataDir?: string;
   readonly json?: true;
@@ -44,14 +50,18 @@ export function configure(command: Command): void {
     .option("--port <port>", "HTTP port of the first site", wholeNumber(0, 65_533), 8080)
     .option("--data-dir <dir>", "keep the data here (default: a temporary directory)")
     .option("--json", "print JSON lines");
+  telegramOptions(command);
   simulationOptions(command, { speed: 60 }).action(demo);
 }
 
 async function demo(options: DemoOptions): Promise<void> {
+  const telegram = telegramTable(options);
   await configureLogging({ level: "error" });
   const source = await loadSource(options);
   await using directory = await dataDirectory(options.dataDir);
-  await using system = await startDemo({ dataDir: directory.path, port: options.port });
+  await using system = await startDemo({
+    ...{ dataDir: directory.path, port: options.port, telegram },
+  });
   using observer = new Observer(system);
   using logObserver = await LogObserver.open(system);
   await foundGroup(system);
@@ -101,6 +111,7 @@ async function demo(options: DemoOptions): Promise<void> {
   const last = (await observer.windows(began - demoWindow.window)).at(-1);
   const window = last === undefined ? null : { fog: system.fog.name, start: last.window.start };
   const { log, trouble } = await logObserver.verify(window);
+  const told = telegram === null ? null : await toldTelegram(system);
   line.clear();
   const counted = await observer.readings();
   const summary = await observer.summary();
@@ -116,7 +127,8 @@ async function demo(options: DemoOptions): Promise<void> {
     rows_per_meter: rows,
   };
   const { share } = storage;
-  if (options.json) printJson({ final: true, seconds, metering, share, rpc, log });
+  const members = { metering, share, rpc, log, ...(told !== null && { telegram: told.telegram }) };
+  if (options.json) printJson({ final: true, seconds, ...members });
   else printTotals({ metering, rpc, log });
   if (!complete || counted.accepted !== sent) {
     throw new CodedError("incomplete", "Not every reading that was sent reached the cloud", {
@@ -126,6 +138,7 @@ async function demo(options: DemoOptions): Promise<void> {
   if (storage.trouble !== null) throw storage.trouble;
   if (rpcTrouble !== null) throw rpcTrouble;
   if (trouble !== null) throw trouble;
+  if (told !== null && told.trouble !== null) throw told.trouble;
 }
 
 /** Waits until the windows at the cloud hold every accepted reading. */

@@ -1,11 +1,11 @@
 /** `edgeward status`: how the site is that runs on this machine. */
 import type { Command } from "commander";
 import { CodedError } from "../../core/base/errors.ts";
-import { addressText, amountText, markOf } from "../../core/host/shown.ts";
+import { instantText } from "../../core/base/when.ts";
+import { addressText, amountText, logText, markOf } from "../../core/host/shown.ts";
 import type { SiteStatus } from "../../core/host/site.ts";
 import { askSite } from "../admin_client.ts";
 import { configOption, loadSite } from "../options.ts";
-import { instantText } from "../peers/when.ts";
 import { printJson, printLine } from "../terminal.ts";
 
 export function configure(command: Command): void {
@@ -44,11 +44,6 @@ function statusLines(status: SiteStatus, now: number): string[] {
       `${markOf(state)} ${part.padEnd(names)}  ${state.padEnd(states)}  ${detail}`.trimEnd()
     ),
   ];
-}
-
-function logText({ size, witnessed, witnesses }: NonNullable<SiteStatus["log"]>): string {
-  const entries = `${size} ${size === 1 ? "entry" : "entries"}`;
-  return witnesses.length === 0 ? `${entries}, no witnesses` : `${entries}, ${witnessed} witnessed`;
 }
 
 function peersText(waiting: number): string {

@@ -49,12 +49,13 @@ grace = "${demoWindow.grace}ms"`;
 
 /**
  * Starts the system in a data directory. The cloud listens on `port`, the gateways on the two after it;
- * port 0 takes free ones. @throws CodedError "port_busy" and others of `startSite`
+ * port 0 takes free ones. @param options.telegram the table of a role that tells what happens at the cloud
+ * @throws CodedError "port_busy" and others of `startSite`
  */
 export async function startDemo(
-  options: { dataDir: string; port: number },
+  options: { dataDir: string; port: number; telegram?: string | null },
 ): Promise<DemoSystem> {
-  const { dataDir, port } = options;
+  const { dataDir, port, telegram } = options;
   await using stack = new AsyncDisposableStack();
   const [holder, ...gateways] = ["demo", "gw-2", "gw-3"].map((site) => keyHolder(dataDir, site));
   const log = (generation: number) => logKey(holder!, generation);
@@ -93,7 +94,8 @@ witnesses = [${entries.join(", ")}]
 [plugins.share-gateway]
 gateways = [${codes.join(", ")}]
 [plugins.cloud-summary]
-public_summary = true`,
+public_summary = true
+${telegram ?? ""}`,
     )),
   );
   await codeOf(cloud, { kind: "fog", id: "gw-2", dataDir });

@@ -1,10 +1,10 @@
 /** `edgeward peers ban` and `unban`: who is kept out for a time, and is afterwards what it was. */
 import type { Command } from "commander";
+import { instantText } from "../../core/base/when.ts";
 import { durationText } from "../options.ts";
 import { printJson, printLine } from "../terminal.ts";
 import { peersClient } from "./client.ts";
 import { nameText } from "./name.ts";
-import { instantText } from "./when.ts";
 
 interface BanCommandOptions {
   readonly config?: string;

@@ -3,9 +3,10 @@
  * is worth: a person decides on it. Nothing here can be copied as the proof that it should be compared
  * with, so a command to approve has a gap where the device's own words belong.
  */
+import { instantText } from "../../core/base/when.ts";
+import { proofs } from "../../core/host/shown.ts";
 import type { BanStatus, PeerStanding, PeerStatus } from "../../core/wire/peer_status.ts";
 import { nameText } from "./name.ts";
-import { instantText } from "./when.ts";
 
 /** What a peer's state means. */
 export const standings = {
@@ -17,12 +18,6 @@ export const standings = {
   unproven: "waits, and nothing shows that the key is its own",
   banned: "is refused for a time",
 } as const satisfies Record<PeerStanding, string>;
-
-const proofs = {
-  code: "it holds the code of this name, and another key than before",
-  key: "the key is its own; whose it is, only a look at the device can tell",
-  none: "it says that it has this key, and anybody could: only its code lets it in",
-} as const;
 
 /** The lines. @param now Unix milliseconds */
 export function peerFacts(peer: PeerStatus, now: number): string[] {

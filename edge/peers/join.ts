@@ -1,10 +1,10 @@
 /** `edgeward peers open` and `close`: when devices without a code may ask to be let in. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { instantText } from "../../core/base/when.ts";
 import { duration } from "../../core/host/config/mod.ts";
 import type { JoinStatus } from "../../core/wire/peer_status.ts";
 import { printJson, printLine, warnLine } from "../terminal.ts";
 import { peersClient } from "./client.ts";
-import { instantText } from "./when.ts";
 
 interface JoinOptions {
   readonly config?: string;

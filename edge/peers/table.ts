@@ -1,7 +1,7 @@
 /** Peers as a table for people: a line each, who they are, how they stand, by what they are known. */
+import { spanText } from "../../core/base/when.ts";
 import type { PeerStatus } from "../../core/wire/peer_status.ts";
 import { nameText } from "./name.ts";
-import { spanText } from "./when.ts";
 
 const heading = ["PEER", "STATE", "SHOWS", "", "NAME"] as const;
 

@@ -4,9 +4,9 @@
  */
 import type { Command } from "commander";
 import { CodedError } from "../../core/base/errors.ts";
+import { spanText } from "../../core/base/when.ts";
 import { askSite } from "../admin_client.ts";
 import { configOption, loadSite } from "../options.ts";
-import { spanText } from "../peers/when.ts";
 import { printJson, printLine, warnLine } from "../terminal.ts";
 
 /** A request as the gateway tells of it. */

@@ -9,6 +9,7 @@ import { decodeSummary } from "../../core/wire/summary.ts";
 import { completenessRoutes } from "./completeness.ts";
 import { config } from "./config.ts";
 import { decisionRoutes } from "./decisions.ts";
+import { offerSummary } from "./desk.ts";
 import { proofRoutes } from "./proof.ts";
 import { receiveUplink } from "./receive.ts";
 import { startRetention } from "./retention.ts";
@@ -35,6 +36,7 @@ export default definePlugin({
     host.http.mount(routes);
     host.http.claim("/summary", summaryRoutes(store, gate));
     await host.sessions.serve("uplink", receiveUplink(host, store));
+    offerSummary(host, store);
     startRetention(host, config, { store });
   },
 });

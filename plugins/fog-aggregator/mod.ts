@@ -8,6 +8,7 @@ import { check } from "./check.ts";
 import { ClockWatch, openClock } from "./clock_watch.ts";
 import { cloudOf } from "./cloud.ts";
 import { config } from "./config.ts";
+import { offerFog } from "./desk.ts";
 import { historyOf } from "./history.ts";
 import { Ingest } from "./ingest.ts";
 import { outboxOf } from "./outbox.ts";
@@ -74,6 +75,7 @@ export default definePlugin({
     });
     const watch = new ClockWatch(host, clock, { report: troubles.of("clock") });
     const shown = { db, clock, outbox, uplink, waiting, retention };
+    offerFog(host, shown);
     host.http.mount(fogRoutes(shown, host.access.require("viewer")));
     const parts = { clock, ingest, waiting, tell, limits: config };
     const blocked = () => retention.blocked;

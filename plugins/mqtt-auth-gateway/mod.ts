@@ -8,6 +8,7 @@ import { shownBroker } from "./broker.ts";
 import { Calls } from "./calls.ts";
 import { check } from "./check.ts";
 import { config } from "./config.ts";
+import { offerPresence } from "./desk.ts";
 import { Directory } from "./directory.ts";
 import { dispatcher } from "./dispatch.ts";
 import { emitterOf } from "./events.ts";
@@ -95,6 +96,7 @@ export default definePlugin({
     }, require);
     routes.route("/", live.routes);
     host.http.mount(routes);
+    offerPresence(host, registry);
     startTicking(host, { registry, calls, directory, feed, v1 });
   },
 });

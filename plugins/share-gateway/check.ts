@@ -1,10 +1,10 @@
 /** What `edgeward doctor` asks of a gateway: are its files there, and may volumes be opened now? */
 import { messageOf } from "../../core/base/errors.ts";
 import type { Finding } from "../../core/host/plugin.ts";
+import { isOpen, wallClock } from "../../core/services/hours.ts";
 import { readSecret } from "../../core/services/secret_reference.ts";
 import { enrolmentFromJson } from "../../core/wire/enrolment.ts";
 import type { Config } from "./config.ts";
-import { isOpen, wallClock } from "./hours.ts";
 import { readSealKey } from "./wrapping.ts";
 
 /** Reads files, and shows nothing of what is in them. */

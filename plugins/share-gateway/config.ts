@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { type Id, isId } from "../../core/base/id.ts";
 import { duration, filePath } from "../../core/host/config/mod.ts";
+import { isTimeZone, parseWindow, type TimeWindow } from "../../core/services/hours.ts";
 import type { Rate } from "../../core/services/token_bucket.ts";
 import { rate } from "./_rate_text.ts";
-import { isTimeZone, parseWindow, type TimeWindow } from "./hours.ts";
 
 const expectedWindow = 'expected a window such as "mon-fri 06:00-22:00"';
 const windowHint = 'days are "mon", "mon-fri", "sat,sun" or "daily"; times are 00:00 to 24:00';

@@ -6,6 +6,7 @@ import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import { toHex } from "../../core/base/bytes.ts";
 import type { Host, Services } from "../../core/host/plugin.ts";
 import type { Queries } from "../../core/services/db/mod.ts";
+import { isOpen, wallClock } from "../../core/services/hours.ts";
 import {
   type Denial,
   type Deposit,
@@ -17,7 +18,6 @@ import { type Config, rulesOf } from "./config.ts";
 import type { Changes } from "./changes.ts";
 import type { Denials } from "./denials.ts";
 import type { Group, Keyshare } from "./group.ts";
-import { isOpen, wallClock } from "./hours.ts";
 import { Ledger } from "./ledger.ts";
 import type { Limits } from "./limits.ts";
 import type { Pieces } from "./pieces.ts";

@@ -5,6 +5,7 @@ import { forgetRequests } from "./approvals.ts";
 import { Changes } from "./changes.ts";
 import { type Config, facesOf } from "./config.ts";
 import { Denials } from "./denials.ts";
+import { offerUnlocks } from "./desk.ts";
 import { faceRoutes, maxFaceBody } from "./faces.ts";
 import { readFaceSecrets } from "./face_secrets.ts";
 import { Gate } from "./gate.ts";
@@ -47,6 +48,7 @@ export async function openGateway(
   }
   const report = takeReports(host, { limits, tidings });
   const operations = operationsOf(host, config, { changes, pieces, wake });
+  offerUnlocks(host, { group, operations });
   await host.sessions.serve("unlock", receiveUnlock(host, { gate, group, limits, report }));
   host.defer(host.bus.listen(({ type, subject, detail }) => {
     if (type === "share.refreshed") wake();

@@ -12,6 +12,7 @@ import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { type Database, openDatabase } from "../../core/services/db/mod.ts";
+import { SiteDesk } from "../../core/services/desk.ts";
 import { EvaluationPool } from "../../core/services/evaluation.ts";
 import { openIdentity } from "../../core/services/identity.ts";
 import { logOf } from "../../core/services/logging.ts";
@@ -94,6 +95,7 @@ export async function openRoleSite(plugin: AnyPlugin, table: unknown = {}): Prom
     evaluation: stack.use(new EvaluationPool({ log, suite })),
     audit: auditOf(role, clock),
     secrets: secretsOf(role, { sealer }),
+    desk: new SiteDesk({ log }).scoped((undo) => stack.defer(undo)),
     access: { require: () => (_, next) => next() },
     clock,
     signal: stopping.signal,

@@ -5,7 +5,8 @@
 import { createClient } from "@libsql/client";
 import { join } from "node:path";
 import { parseConfig } from "../../core/host/config/mod.ts";
-import { type Site, startSite } from "../../core/host/site.ts";
+import type { Registry } from "../../core/host/plugin.ts";
+import { type Reload, type Site, startSite } from "../../core/host/site.ts";
 import { registry } from "../../edge/plugins.ts";
 import { temporaryFolder } from "./program.ts";
 
@@ -17,27 +18,39 @@ export interface TestSite extends AsyncDisposable {
   /** The site's clock: the real time, and what was added to it. */
   readonly clock: () => number;
   advance(milliseconds: number): void;
+  /** Goes on with these roles instead. */
+  reload(role: string): Promise<Reload>;
   /** A counter's values by the labels that were asked for, joined by spaces. */
   counts(name: string, ...labels: string[]): Promise<Record<string, number>>;
   /** Runs a query on the site's database. */
   rows(sql: string): Promise<Record<string, unknown>[]>;
 }
 
-/** Starts a site with this role on free ports and a folder of its own. */
-export async function startTestSite(name: string, role: string): Promise<TestSite> {
+/**
+ * Starts a site with this role on free ports and a folder of its own.
+ * @param options.roles that the test has beside those of the program
+ */
+export async function startTestSite(
+  name: string,
+  role: string,
+  { roles = {} }: { roles?: Registry } = {},
+): Promise<TestSite> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder()).path;
-  const text = `
+  const configOf = (role: string) => {
+    const text = `
     site = "${name}"
     data_dir = "data"
     http.listen = "127.0.0.1:0"
     admin.listen = "127.0.0.1:0"
     mqtt.listen = "127.0.0.1:0"
     ${role}`;
-  const config = await parseConfig(text, { file: "site.toml", dir: folder, registry });
+    const options = { file: "site.toml", dir: folder, registry: { ...registry, ...roles } };
+    return parseConfig(text, options);
+  };
   let ahead = 0;
   const clock = () => Date.now() + ahead;
-  const site = stack.use(await startSite(config, { version: "0", clock }));
+  const site = stack.use(await startSite(await configOf(role), { version: "0", clock }));
   const client = stack.adopt(
     createClient({ url: `file:${join(folder, "data", "edgeward.db")}` }),
     (client) => client.close(),
@@ -49,6 +62,7 @@ export async function startTestSite(name: string, role: string): Promise<TestSit
     url: `http://127.0.0.1:${site.http!.port}`,
     clock,
     advance: (milliseconds) => void (ahead += milliseconds),
+    reload: async (role) => await site.reload(await configOf(role)),
     counts: (name, ...labels) => countsAt(site.admin.port, name, labels),
     async rows(sql) {
       const { columns, rows } = await client.execute(sql);

@@ -173,9 +173,10 @@ interface Status {
   readonly parts: readonly { readonly part: string; readonly state: string }[];
 }
 
-/** A gateway that belongs to no group yet says so, and is as well as it can be. */
+/** What lacks something that no default can be says so, and is as well as it can be: a group, a token. */
 function isWell(part: string, state: string): boolean {
-  return state === "ok" || part === "share-gateway" && state === "degraded";
+  return state === "ok" ||
+    ["share-gateway", "telegram-notifier"].includes(part) && state === "degraded";
 }
 
 async function statusOf({ admin }: Site): Promise<Status> {

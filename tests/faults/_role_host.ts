@@ -10,6 +10,7 @@ import { auditMigrations, auditOf } from "../../core/services/audit.ts";
 import { EventBus } from "../../core/services/bus.ts";
 import { nativeSuite } from "../../core/services/crypto_native.ts";
 import { type Database, openDatabase } from "../../core/services/db/mod.ts";
+import { SiteDesk } from "../../core/services/desk.ts";
 import { openHttp } from "../../core/services/http/mod.ts";
 import { openIdentity } from "../../core/services/identity.ts";
 import type { Log } from "../../core/services/logging.ts";
@@ -63,6 +64,7 @@ export async function startRole(plugin: AnyPlugin, options: {
     metrics: new MetricsRegistry().scoped(role),
     bus: bus.scoped(role),
     audit: auditOf(role, clock),
+    desk: new SiteDesk({ log: silent }).scoped((undo) => stack.defer(undo)),
     access: { require: () => (_, next) => next() },
     verification: { verify: async (key, ...signed) => await key.verify(...signed) },
     evaluation: { evaluate: async (task) => await evaluate(suite, task) },

@@ -8,9 +8,13 @@ export function spanText(milliseconds: number): string {
   return `${Math.max(0, Math.floor(milliseconds / length))} ${unit}`;
 }
 
+/** How far an instant is away: "3 min ago", "in 2 h". Both are Unix milliseconds. */
+export function awayText(t: number, now: number): string {
+  return t > now ? `in ${spanText(t - now)}` : `${spanText(now - t)} ago`;
+}
+
 /** An RFC 3339 instant, and how far it is away: "2026-07-31 14:03:12 UTC, 3 min ago". */
 export function instantText(instant: string, now: number): string {
   const t = Date.parse(instant);
-  const away = t > now ? `in ${spanText(t - now)}` : `${spanText(now - t)} ago`;
-  return `${new Date(t).toISOString().slice(0, 19).replace("T", " ")} UTC, ${away}`;
+  return `${new Date(t).toISOString().slice(0, 19).replace("T", " ")} UTC, ${awayText(t, now)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * When volumes may be opened: windows of the week such as "mon-fri 06:00-22:00", by the wall clock of a
- * time zone. A window that ends before it begins goes over midnight and belongs to the day on which it
+ * Hours of the week in which something may be, or may not: windows such as "mon-fri 06:00-22:00", by the
+ * wall clock of a time zone. A window that ends before it begins goes over midnight and belongs to the day on which it
  * begins. The wall clock decides when clocks change, too: what is skipped is missing from a window, what
  * comes twice is in it twice.
  */

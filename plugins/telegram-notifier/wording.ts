@@ -1,0 +1,62 @@
+/** What events say to people, behind the name of whom they are about. */
+import type { EventType, Severity } from "../../core/wire/event.ts";
+
+export const phrases: Readonly<Record<EventType, string>> = {
+  "device.pending": "asks to be let in",
+  "device.approved": "was let in",
+  "device.authorized": "is there",
+  "device.offline": "has fallen silent",
+  "device.revoked": "was revoked",
+  "device.removed": "was removed",
+  "device.conflict": "is claimed by somebody with another key",
+  "device.banned": "was banned",
+  "device.replaced": "is other hardware now",
+  "device.telemetry": "sent telemetry",
+  "device.event": "reports something",
+  "unlock.pending": "asks for its volume and waits for a person",
+  "unlock.released": "may open its volume",
+  "unlock.denied": "was refused its volume",
+  "unlock.boot_locked": "has started, locked",
+  "unlock.mount_ok": "has mounted its volume",
+  "unlock.mount_fail": "could not mount its volume",
+  "unlock.clone_suspected": "seems to exist twice",
+  "unlock.unconfirmed": "does not say that it has mounted its volume",
+  "quorum.low": "has no gateway to spare",
+  "share.refreshed": "has new shares",
+  "reading.refused": "sent readings that were refused",
+  "fog.window_closed": "closed a window",
+  "fog.uplink_down": "does not reach the cloud",
+  "fog.uplink_up": "reaches the cloud",
+  "fog.rolled_back": "has gone back to an older state",
+  "fog.storage_full": "has no room and takes no readings",
+  "fog.storage_free": "has room again",
+  "fog.data_dropped": "dropped its oldest readings",
+  "fog.summary_set_aside": "has a summary that the cloud refuses",
+  "fog.clock_doubted": "does not know the time, so readings wait",
+  "fog.clock_trusted": "knows the time",
+  "cloud.summary_stored": "sent a summary",
+  "cloud.summaries_missing": "has lost summaries",
+  "cloud.conflict": "contradicts itself",
+  "cloud.epoch_began": "has begun a new epoch",
+  "broker.rival": "meets another client under its name at the broker",
+  "keychain.provisioned": "was provisioned",
+  "keychain.attested": "was attested",
+  "keychain.refused": "was refused",
+  "keychain.tampered": "was tampered with",
+  "ota.published": "was published",
+  "ota.rollout_stopped": "is not rolled out any more",
+  "bill.issued": "was sent a bill",
+  "policy.changed": "has new rules",
+  "admin.signed_in": "signed in",
+  "admin.refused": "was turned away",
+  "log.inconsistent": "shows a history that does not fit ours",
+};
+
+export const marks: Readonly<Record<Severity, string>> = {
+  alarm: "🔴",
+  warning: "🟠",
+  info: "🔹",
+};
+
+/** Before what was wrong and is not any more. */
+export const overMark = "✅";
