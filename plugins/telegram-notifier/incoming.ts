@@ -99,7 +99,7 @@ export function handleIncoming(bot: Bot, parts: IncomingParts): void {
 }
 
 /** What went wrong, for whoever asked. */
-export function errorHtml(error: unknown, log: Log): Html {
+function errorHtml(error: unknown, log: Log): Html {
   if (error instanceof CodedError) {
     const { message, hint } = error;
     return joined([text(`${message}.`), ...(hint === undefined ? [] : [text(`${hint}.`)])]);

@@ -92,9 +92,13 @@ export async function startNotifier(
   })));
   const servedOf = new Map(served.map((one) => [one.chat, one]));
 
-  host.http.mount(
-    notifierRoutes({ site, figures, served, access: host.access, audit, db, clock }) as never,
-  );
+  const { access } = host;
+  host.http.mount(notifierRoutes({ site, figures, served, access, audit, db, clock }));
+  if (token_file === undefined) {
+    const detail = "token_file is not set: nobody is told anything";
+    return condition.say("token", { state: "degraded", detail });
+  }
+
   host.defer(() => store.close());
   host.defer(bus.listen((event) => {
     alerts.hear(event);
@@ -105,22 +109,12 @@ export async function startNotifier(
     }
     waitingGauge.set(served.reduce((sum, { tellings }) => sum + tellings.waiting, 0));
   }));
-  if (token_file === undefined) {
-    const detail = "token_file is not set: nobody is told anything";
-    return condition.say("token", { state: "degraded", detail });
-  }
 
   const fetch = boundedFetch(surroundings.fetch);
   host.defer(() => fetch[Symbol.dispose]());
+  const token = () => readToken(token_file);
   const telegram = new Telegram({
-    ...{
-      apiRoot: config.api_root,
-      token: () => readToken(token_file),
-      fetch,
-      pause,
-      random,
-      signal,
-    },
+    ...{ apiRoot: config.api_root, token, fetch, pause, random, signal },
   });
   const people = new People({ users, db, audit, bus, clock, log });
   const commands = new Commands({
@@ -162,13 +156,18 @@ export async function startNotifier(
       sent(what) {
         figures[what]++;
         messages.add(1, { outcome: what });
+        failed("sending", null, null);
         failed(`chat ${chat.id}`, null, null);
       },
       failed(error) {
-        messages.add(1, { outcome: error.code });
-        const { message, hint } = error;
-        const detail = `chat ${chat.id}: ${message}${hint === undefined ? "" : `: ${hint}`}`;
-        failed(`chat ${chat.id}`, { state: "degraded", detail }, error);
+        const { code, message, hint } = error;
+        messages.add(1, { outcome: code });
+        const what = hint === undefined ? message : `${message}: ${hint}`;
+        const isOfChat = code === "chat_gone" || code === "refused";
+        const [part, detail] = isOfChat
+          ? [`chat ${chat.id}`, `chat ${chat.id}: ${what}`]
+          : ["sending", what];
+        failed(part, { state: "degraded", detail }, error);
       },
     })
   );

@@ -41,7 +41,7 @@ export function notifierRoutes(
     db: Database;
     clock: Clock;
   },
-): Hono<Guarded> {
+): Hono {
   const routes = new Hono<Guarded>();
 
   routes.get("/status", access.require("viewer"), (c) => {
@@ -68,5 +68,5 @@ export function notifierRoutes(
     return c.json({ chats: served.length }, 202);
   });
 
-  return routes;
+  return new Hono().route("/", routes);
 }
