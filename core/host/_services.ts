@@ -202,6 +202,11 @@ export class SiteServices implements AsyncDisposable {
             ...{ type: "broker.rival", severity: "alarm", subject: this.site },
             detail: { client_id: clientId },
           }),
+        onRetained: (topic) =>
+          this.bus.scoped("core").emit({
+            ...{ type: "broker.retained", severity: "warning", subject: this.site },
+            detail: { topic },
+          }),
       });
       this.#open.use(mqtt);
       this.#broker = mqtt.broker;

@@ -48,6 +48,7 @@ export const eventTypes = [
   "ota.rollout_stopped",
   "bill.issued",
   "broker.rival",
+  "broker.retained",
   "policy.changed",
   "admin.signed_in",
   "admin.refused",

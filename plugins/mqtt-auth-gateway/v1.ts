@@ -27,8 +27,6 @@ const connectTopic = "jrpc/connect/request";
 /** Alarms of one device in ten minutes, and of all in one: anybody can make them. */
 const alarmRate = { perSecond: 1 / 600, burst: 1 };
 const alarmRates = { perSecond: 1 / 6, burst: 10 };
-/** Milliseconds between two warnings of retained messages. */
-const warningInterval = 60_000;
 
 export async function v1Of(
   host: Host & Pick<Services, "db" | "mqtt" | "peers">,
@@ -81,15 +79,6 @@ export async function v1Of(
     }
   }
 
-  let nextWarning = -Infinity;
-  function ignoreRetained(): void {
-    drop("retained" satisfies Dropped);
-    const now = performance.now();
-    if (now < nextWarning) return;
-    nextWarning = now + warningInterval;
-    log.warn("retained messages on the topics of v1 are ignored", { topic: connectTopic });
-  }
-
   return {
     store,
     gateway,
@@ -97,7 +86,7 @@ export async function v1Of(
     async begin() {
       // the role's subscriptions end with it
       await mqtt.subscribe(connectTopic, ({ payload, retained }) => {
-        if (retained) ignoreRetained();
+        if (retained) drop("retained" satisfies Dropped);
         else void gateway.connect(payload);
       });
     },

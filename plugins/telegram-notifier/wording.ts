@@ -39,6 +39,7 @@ export const phrases: Readonly<Record<EventType, string>> = {
   "cloud.conflict": "contradicts itself",
   "cloud.epoch_began": "has begun a new epoch",
   "broker.rival": "meets another client under its name at the broker",
+  "broker.retained": "gets old messages that the broker has kept, and ignores them",
   "keychain.provisioned": "was provisioned",
   "keychain.attested": "was attested",
   "keychain.refused": "was refused",

@@ -15,7 +15,7 @@ import { pause } from "../pause.ts";
 import { backoff } from "./_backoff.ts";
 import type { BrokerUrl } from "./_broker_url.ts";
 import { MqttError } from "./_errors.ts";
-import { type Ending, type Link, LinkLost, openLink } from "./_link.ts";
+import { type Ending, type Link, LinkLost, type MqttMessage, openLink } from "./_link.ts";
 import { reconnections } from "./_meters.ts";
 import { defaultPacketLimit } from "./_packet_limit.ts";
 import type { BrokerFacts } from "./_probe.ts";
@@ -75,6 +75,8 @@ export interface ClientOptions {
   onState?: (state: LinkState, detail: string) => void;
   /** Another client seems to use our client id, as of now. */
   onRival?: () => void;
+  /** The broker has kept a message and given it out again: at most once a minute. */
+  onRetained?: (topic: string) => void;
   metrics?: Metrics;
   clock?: Clock;
   /** Milliseconds before attempt `n`; `most` bounds them. Default: see `_backoff.ts`. */
@@ -89,6 +91,8 @@ const maxInFlight = 1_000;
 const packetOverhead = 4 * 1024;
 /** Milliseconds after which a connection counts as good, and the delays start over. */
 const steady = 10_000;
+/** Milliseconds between two complaints about kept messages: anybody may leave one. */
+const retainedInterval = 60_000;
 /** The longest delay, in milliseconds, when somebody else uses our client id. */
 const rivalDelay = 60_000;
 
@@ -112,6 +116,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
   readonly #reconnected: () => void;
   #announced: { state: LinkState; detail: string } | undefined;
   #inFlight = 0;
+  #nextRetained = -Infinity;
 
   constructor(options: ClientOptions) {
     const { clock = Date.now, memory, metrics } = options;
@@ -253,7 +258,7 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
       const link = await openLink({
         ...this.#options,
         signal: this.#stop.signal,
-        onMessage: (message) => this.#subscriptions.dispatch(message),
+        onMessage: (message) => this.#receive(message),
       });
       opened = performance.now();
       this.#link = link;
@@ -277,6 +282,16 @@ export class ReconnectingClient implements MqttClient, AsyncDisposable {
     if (this.#up) this.#since = this.#clock();
     this.#up = false;
     return opened === undefined ? ending : { ...ending, lasted: performance.now() - opened };
+  }
+
+  #receive(message: MqttMessage): void {
+    if (message.retained && performance.now() >= this.#nextRetained) {
+      this.#nextRetained = performance.now() + retainedInterval;
+      const { log, onRetained } = this.#options;
+      log.warn("the broker gives out a message that it has kept", { topic: message.topic });
+      this.#guarded(() => onRetained?.(message.topic));
+    }
+    this.#subscriptions.dispatch(message);
   }
 
   /** Subscribes anew after a reconnection. Nobody waits for this, so a refusal is only reported. */

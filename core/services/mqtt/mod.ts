@@ -45,6 +45,11 @@ export interface ConnectOptions {
   onState?: (state: LinkState, detail: string) => void;
   /** Hears when another client begins to use our client id, as far as that can be seen. */
   onRival?: () => void;
+  /**
+   * Hears that the broker has kept a message of somebody's and gives it out, at most once a minute. Who
+   * subscribes gets it with its mark: it is old, and nobody knows whose it is.
+   */
+  onRetained?: (topic: string) => void;
   /** Default: the machine's. */
   clock?: Clock;
 }
@@ -173,10 +178,12 @@ const ownFacts: BrokerFacts = {
  * @throws MqttError "mqtt_url", "mqtt_tls", "mqtt_down"
  */
 export async function lookAtBroker(
-  options: Omit<ConnectOptions, "log" | "metrics" | "onState" | "onRival" | "clock"> & {
-    timeout?: number;
-    signal?: AbortSignal;
-  },
+  options:
+    & Omit<ConnectOptions, "log" | "metrics" | "onState" | "onRival" | "onRetained" | "clock">
+    & {
+      timeout?: number;
+      signal?: AbortSignal;
+    },
 ): Promise<BrokerFacts> {
   const { signal = new AbortController().signal } = options;
   return await probeBroker({ ...options, url: parseBrokerUrl(options.url), signal });

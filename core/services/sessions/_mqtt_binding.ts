@@ -3,7 +3,6 @@
  * always had (protocols.md §1, §4). Whatever is refused is answered with silence: anyone may publish,
  * and an answer would tell who exists.
  */
-import type { Clock } from "../../base/clock.ts";
 import { CodedError } from "../../base/errors.ts";
 import type { Id } from "../../base/id.ts";
 import { headerLength } from "../../trust/session/frame.ts";
@@ -18,33 +17,20 @@ export interface MqttBinding {
   readonly log: Log;
   /** Takes what begins with `{` on the topics of `rpc`. */
   readonly legacy?: ((topic: string, payload: Uint8Array) => void) | undefined;
-  /** Milliseconds that never go backwards; the runtime's unless given. */
-  readonly monotonic?: Clock;
 }
 
 /** The largest frame of an `rpc` session: a Noise message behind its header. */
 const largestFrame = headerLength + 65_535;
 /** `{`: the first byte of profile v1. */
 const brace = 0x7b;
-/** Milliseconds between two warnings of the same. */
-const warningInterval = 60_000;
 
 /** Answers sessions that come over the site's broker. Returns what undoes it. */
 export async function serveMqtt(
   mqtt: MqttClient,
   responder: Responder,
-  { log, legacy, monotonic = () => performance.now() }: MqttBinding,
+  { log, legacy }: MqttBinding,
 ): Promise<() => Promise<void>> {
   const { purpose } = responder;
-  let nextWarning = -Infinity;
-
-  /** What a broker kept is old by definition, and who left it there is unknown. */
-  function ignoreRetained(topic: string): void {
-    responder.refuse("retained");
-    if (monotonic() < nextWarning) return;
-    nextWarning = monotonic() + warningInterval;
-    log.warn("retained messages on the topics of sessions are ignored", { topic });
-  }
 
   /** Whether the message is one of profile v1, or too large for any. */
   function isForeign({ topic, payload }: MqttMessage): boolean {
@@ -74,7 +60,8 @@ export async function serveMqtt(
 
   function take(message: MqttMessage): void {
     const { topic, payload, retained } = message;
-    if (retained) return ignoreRetained(topic);
+    // what a broker kept is old by definition, and who left it there is unknown
+    if (retained) return responder.refuse("retained");
     if (purpose === "rpc" && isForeign(message)) return;
     const named = deviceOf(purpose, topic);
     const device = named === null ? responder.ownerOf(payload) : named;

@@ -108,28 +108,15 @@ Deno.test("serveMqtt() takes no name that is none, and none that the handshake d
   assert.deepEqual(mqtt.published, []);
 });
 
-Deno.test("serveMqtt() ignores retained messages, counts each, and warns once a minute", async () => {
-  let now = 0;
-  const warnings: unknown[] = [];
+Deno.test("serveMqtt() ignores retained messages and counts each", async () => {
   const legacy = () => assert.fail("a retained message is handed on");
-  const { site, mqtt } = await served({
-    ...{ legacy, monotonic: () => now },
-    log: { ...log, warn: (...said) => void warnings.push(said) },
-  });
+  const { site, mqtt } = await served({ legacy });
   const { message1 } = begin(site, site.enrol());
   for (const [topic, payload] of [[connect, message1], [up, message1], [up, brace]] as const) {
     await mqtt.deliver(topic, payload, true);
   }
   assert.deepEqual(await site.refused(), { retained: 3 });
-  const text = "retained messages on the topics of sessions are ignored";
-  assert.deepEqual(warnings, [[text, { topic: connect }]]);
-  now = 59_999;
-  await mqtt.deliver(up, message1, true);
-  assert.equal(warnings.length, 1);
-  now = 60_000;
-  await mqtt.deliver(up, message1, true);
-  assert.equal(warnings.length, 2);
-  assert.deepEqual([mqtt.published, site.responder.size], [[], 0]);
+  assert.deepEqual(mqtt.published, []);
 });
 
 Deno.test("serveMqtt() hands over what is of profile v1, and survives its faults", async () => {
