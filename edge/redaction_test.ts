@@ -57,7 +57,7 @@ Deno.test("redactedText() leaves what only looks a little like it", () => {
     "Basic configuration: send `Authorization: Bearer TOKEN`",
     "mqtt://broker.example:1883, mail to a@b.example",
     "tok_1 edgeward_site the_password_file is missing: passed",
-    'password_file = "/run/credentials/edgeward/mqtt"',
+    'password_file = "/run/credentials/edgeward.service/mqtt"',
     "2026-08-01T00:00:00.000Z 127.0.0.1:65535 [::1]:8080",
     "fingerprint 3f9a-77c2-1d0e-55aa-0b1c-9e8d-4411-aa02",
     "noise_key is public",

@@ -38,7 +38,7 @@ const chatEntry = z.union([chatId, z.record(z.string(), z.unknown())])
 export const config = z.object({
   token_file: filePath().optional()
     .describe("File with the token of the bot, as BotFather gave it, or env:NAME.")
-    .meta({ example: "/run/credentials/edgeward/telegram" }),
+    .meta({ example: "/run/credentials/edgeward.service/telegram" }),
   chats: z.array(chatEntry).max(32).default([])
     .describe(
       "Where it is told: the ids of chats, which the bot says to /start, or tables such as " +

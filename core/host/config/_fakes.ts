@@ -12,7 +12,7 @@ export const fog = definePlugin({
       .describe("How long a window is."),
     cloud: z.url().describe("Where summaries go.").meta({ example: "https://cloud.example" }),
     code_file: filePath().optional().describe("File that holds the enrolment code.")
-      .meta({ example: "/run/credentials/edgeward/code" }),
+      .meta({ example: "/run/credentials/edgeward.service/code" }),
     label: z.string().default("5").describe("What the console calls this fog."),
     chats: z.array(z.int()).default([]).describe("Who is told."),
     share: z.number().min(0).max(1).default(0.5).describe("Which part is sent on."),

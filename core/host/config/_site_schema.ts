@@ -28,10 +28,10 @@ export const hostSchema = z.strictObject({
       .meta({ example: "https://kiosk-7.example" }),
     tls_cert_file: filePath().optional()
       .describe("Certificate in PEM, then the intermediate ones; with it the listener is HTTPS.")
-      .meta({ example: "/run/credentials/edgeward/tls.crt" }),
+      .meta({ example: "/run/credentials/edgeward.service/tls.crt" }),
     tls_key_file: filePath().optional()
       .describe("The certificate's private key in PEM, not encrypted.")
-      .meta({ example: "/run/credentials/edgeward/tls.key" }),
+      .meta({ example: "/run/credentials/edgeward.service/tls.key" }),
     client_ca_file: filePath().optional()
       .describe("Authorities in PEM whose clients alone get in.")
       .meta({ example: "/etc/edgeward/clients.crt" }),
@@ -56,16 +56,16 @@ export const hostSchema = z.strictObject({
       .meta({ example: "edgeward" }),
     password_file: filePath().optional()
       .describe("Password for the external broker: a file, or env:NAME.")
-      .meta({ example: "/run/credentials/edgeward/mqtt" }),
+      .meta({ example: "/run/credentials/edgeward.service/mqtt" }),
     ca_file: filePath().optional()
       .describe("Private authority of the external broker, in PEM.")
       .meta({ example: "/etc/edgeward/broker-ca.pem" }),
     cert_file: filePath().optional()
       .describe("Certificate in PEM that the external broker asks for.")
-      .meta({ example: "/run/credentials/edgeward/mqtt.crt" }),
+      .meta({ example: "/run/credentials/edgeward.service/mqtt.crt" }),
     key_file: filePath().optional()
       .describe("That certificate's private key in PEM, not encrypted.")
-      .meta({ example: "/run/credentials/edgeward/mqtt.key" }),
+      .meta({ example: "/run/credentials/edgeward.service/mqtt.key" }),
     listen: listenAddress().prefault("127.0.0.1:1883")
       .describe("Address and port of the embedded broker."),
     users_file: filePath().optional()
