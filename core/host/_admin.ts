@@ -4,6 +4,7 @@
  * `/<role>/…`. The socket's file mode is its access control; it also keeps a second process out of the
  * same data directory.
  */
+import { dirname, join } from "node:path";
 import { Hono } from "hono";
 import { CodedError, messageOf } from "../base/errors.ts";
 import { type Listen, listenError, problem } from "../services/http/mod.ts";
@@ -76,18 +77,14 @@ export async function openAdmin(
     throw listenError(error, { hostname, port });
   }
   let unix: Deno.HttpServer;
-  // from its first moment on, the file is its owner's alone
-  const umask = Deno.umask(0o177);
   try {
-    unix = Deno.serve({ path, ...quiet }, operator.fetch);
+    unix = await servePrivately(path, operator);
   } catch (error) {
     await tcp.shutdown();
     throw new CodedError("data_dir_unwritable", `Cannot open "${path}": ${messageOf(error)}`, {
       hint: "data_dir must be writable and its path shorter than 90 characters",
       cause: error,
     });
-  } finally {
-    Deno.umask(umask);
   }
   return {
     address: address(),
@@ -105,6 +102,29 @@ export async function openAdmin(
     });
     return app;
   }
+}
+
+/**
+ * Listens on a file that is its owner's alone from its first moment on: it is made where nobody else may
+ * look, and put into its place when its mode is right. The mask of the process would do as well, were it
+ * not for the threads that make files and folders meanwhile.
+ */
+async function servePrivately(path: string, app: Hono): Promise<Deno.HttpServer> {
+  const cradle = join(dirname(path), ".sock");
+  await Deno.remove(cradle, { recursive: true }).catch(() => {});
+  await Deno.mkdir(cradle, { mode: 0o700 });
+  const made = join(cradle, "s");
+  const server = Deno.serve({ path: made, onListen: () => {} }, app.fetch);
+  try {
+    await Deno.chmod(made, 0o600);
+    await Deno.link(made, path); // fails when another process was quicker
+  } catch (error) {
+    await server.shutdown();
+    throw error;
+  } finally {
+    await Deno.remove(cradle, { recursive: true }).catch(() => {});
+  }
+  return server;
 }
 
 function watching(

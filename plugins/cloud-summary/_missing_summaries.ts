@@ -19,6 +19,8 @@ interface Chain {
   readonly highest: number;
 }
 
+type Piece = readonly [from: number, to: number, reason: string | null];
+
 export async function missingSummaries(
   q: Queries,
   { fog, at, limit }: PartQuery,
@@ -66,13 +68,13 @@ async function holesIn(
   return { holes, until };
 }
 
-/** Parts of holes, each with the reason that was told of it. */
+/** Parts of holes, each with the reason that was told of it, however often it was told. */
 function splitBy(
   missing: readonly Range[],
   told: readonly { first: number; last: number; reason: string }[],
   until: number,
-): [from: number, to: number, reason: string | null][] {
-  const pieces: [number, number, string | null][] = [];
+): Piece[] {
+  const pieces: Piece[] = [];
   for (const [first, end] of missing) {
     const last = Math.min(end, until);
     if (first > last) continue;
@@ -83,5 +85,17 @@ function splitBy(
     const untold = without([[first, last]], rangesOf(parts.map((p): Range => [p.first, p.last])));
     for (const [a, b] of untold) pieces.push([a, b, null]);
   }
-  return pieces.sort((a, b) => a[0] - b[0]);
+  return joined(pieces.sort((a, b) => a[0] - b[0]));
+}
+
+/** Neighbours of one reason are one piece. */
+function joined(pieces: readonly Piece[]): Piece[] {
+  const all: Piece[] = [];
+  for (const piece of pieces) {
+    const last = all.at(-1);
+    const goesOn = last !== undefined && last[1] + 1 === piece[0] && last[2] === piece[2];
+    if (goesOn) all[all.length - 1] = [last[0], piece[1], last[2]];
+    else all.push(piece);
+  }
+  return all;
 }

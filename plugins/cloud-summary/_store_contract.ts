@@ -4,7 +4,17 @@
  */
 import assert from "node:assert/strict";
 import type { Id } from "../../core/base/id.ts";
-import { chain, everything, fog, headOf, link, minute, nowhere, windowOf } from "./_links.ts";
+import {
+  allFindings,
+  chain,
+  everything,
+  fog,
+  headOf,
+  link,
+  minute,
+  nowhere,
+  windowOf,
+} from "./_links.ts";
 import { maxAhead } from "./_chain.ts";
 import { maxEvidence } from "./_evidence.ts";
 import type { Place, SummaryStore } from "./store.ts";
@@ -217,6 +227,19 @@ export function testSummaryStore(name: string, withStore: WithStore): void {
     await store.append(fog, links.slice(2, 3), 1);
     const { missing } = await store.lose(fog, headOf(links[4]!), { reason: "refused", at: 2 });
     assert.deepEqual(missing, [{ epoch: 1, from: 4, to: 5 }]);
+  });
+
+  test("what was lost in two steps for one reason is one hole", async (store) => {
+    const links = chain(...Array.from({ length: 5 }, (_, at) => ({ at })));
+    for (const [i, reason] of [[1, "pruned"], [3, "pruned"], [4, "refused"]] as const) {
+      await store.lose(fog, headOf(links[i]!), { reason, at: i });
+    }
+    const place = { kind: "summaries", fog_id: fog, epoch: 1 };
+    const holes = [
+      { ...place, from: 1, to: 4, reason: "pruned" },
+      { ...place, from: 5, to: 5, reason: "refused" },
+    ];
+    for (const limit of [1, 100]) assert.deepEqual(await allFindings(store, { limit }), holes);
   });
 
   test("lose() leads into another epoch", async (store) => {
