@@ -12,8 +12,8 @@ export interface ThreadWork<Task> {
   readonly name: string;
   /** What they run: it answers each message with one, in their order. */
   readonly program: URL;
-  /** How many; 0 does everything here. One per core unless given. */
-  readonly threads: number | undefined;
+  /** How many, and four at the most; 0 does everything here. */
+  readonly threads: number;
   readonly log: Log;
   /** What the log says when a thread fails. */
   readonly complaint: string;
@@ -34,8 +34,8 @@ interface Thread<Task> {
   readonly groups: (readonly Task[])[];
 }
 
-/** Two groups keep a thread busy while the answer to one is read. */
-const groupsUnderWay = 2;
+/** So many keep a thread busy while this one has other things to do than to read an answer. */
+const groupsUnderWay = 4;
 /** More cores than that are not kept busy by one thread that writes to disk. */
 const maxThreads = 4;
 
@@ -49,8 +49,7 @@ export class ThreadPool<Task> implements Disposable {
 
   constructor(work: ThreadWork<Task>) {
     this.#work = work;
-    const cores = navigator.hardwareConcurrency;
-    this.#size = work.threads ?? (cores > 1 ? Math.min(cores, maxThreads) : 0);
+    this.#size = Math.min(work.threads, maxThreads);
   }
 
   /** Whether it takes any: else whoever has a task does it at once. */
@@ -66,7 +65,9 @@ export class ThreadPool<Task> implements Disposable {
   /** Takes one, while it is open. */
   push(task: Task): void {
     this.#queue.push(task);
-    this.#schedule();
+    // a whole group goes at once: threads have work while this one is busy with what has arrived
+    if (this.#queue.length % this.#work.groupLimit === 0) this.#distribute();
+    else this.#schedule();
   }
 
   /** Ends the threads; what still waits is done here. */

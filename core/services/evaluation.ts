@@ -57,11 +57,12 @@ export class EvaluationPool implements Evaluation, Disposable {
     threads?: number;
     program?: URL;
   }) {
+    const cores = navigator.hardwareConcurrency;
     this.#suite = suite;
     this.#pool = new ThreadPool<Waiting>({
       name: "evaluation",
       program: program ?? new URL("./_evaluation_thread.ts", import.meta.url),
-      threads,
+      threads: threads ?? (cores > 1 ? cores : 0),
       log,
       complaint: "evaluating on other threads failed",
       few: { count: 1, while: "not started" },

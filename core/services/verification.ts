@@ -1,7 +1,8 @@
 /**
- * Checks signatures on other threads, one per core, for whoever has many to check: it is the dearest
- * part of taking a reading. A few are checked at once, where they are: a site that has little to do
- * starts no thread and answers sooner. With more waiting, threads start and get them in groups.
+ * Checks signatures on other threads for whoever has many to check: it is the dearest part of taking a
+ * reading. There are as many as cores but one, which is busy with everything else. A few are checked at
+ * once, where they are: a site that has little to do starts no thread and answers sooner. With more
+ * waiting, threads start and get them in groups.
  */
 import { CodedError } from "../base/errors.ts";
 import type { Verifier } from "../trust/crypto.ts";
@@ -31,14 +32,14 @@ export class VerificationPool implements Verification, Disposable {
   readonly #pool: ThreadPool<Waiting>;
 
   /**
-   * @param options.threads 0 checks everything where it is; one per core unless given
+   * @param options.threads 0 checks everything where it is; one per core but one unless given
    * @param options.program what the threads run, for tests
    */
   constructor({ log, threads, program }: { log: Log; threads?: number; program?: URL }) {
     this.#pool = new ThreadPool<Waiting>({
       name: "verification",
       program: program ?? new URL("./_verification_thread.ts", import.meta.url),
-      threads,
+      threads: threads ?? navigator.hardwareConcurrency - 1,
       log,
       complaint: "checking signatures on other threads failed",
       few: { count: fewEnough, while: "idle" },

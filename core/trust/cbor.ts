@@ -41,6 +41,9 @@ export function decodeCbor(bytes: Uint8Array): Cbor {
   return value;
 }
 
+/** Per width of an argument, 1 to 8 bytes: the least that needs so many. */
+const leastOf = [24, 0x100, 0x1_0000, 0x1_0000_0000];
+
 /** One pass over the bytes (RFC 8949 §3). */
 class Decoder {
   readonly #bytes: Uint8Array;
@@ -62,9 +65,9 @@ class Decoder {
         if (argument === Number.MAX_SAFE_INTEGER) throw malformed("an integer is out of range");
         return -1 - argument;
       case 2:
-        return this.#take(argument).slice();
+        return this.#bytes.slice(this.#skip(argument), this.at);
       case 3:
-        return text(this.#take(argument));
+        return text(this.#bytes, this.#skip(argument), this.at);
       case 4: {
         const items: Cbor[] = [];
         for (let i = 0; i < argument; i++) items.push(this.item(depth - 1));
@@ -79,16 +82,24 @@ class Decoder {
 
   #map(size: number, depth: number): Cbor {
     const map = new Map<string | number, Cbor>();
-    let last: Uint8Array | undefined;
-    for (let i = 0; i < size; i++) {
+    for (let i = 0, last = 0; i < size; i++) {
       const from = this.at;
       const key = this.#key();
-      const encoded = this.#bytes.subarray(from, this.at);
-      if (last !== undefined && !isBefore(last, encoded)) throw malformed("keys are not sorted");
-      last = encoded;
+      if (i > 0 && !this.#isBefore(last, from)) throw malformed("keys are not sorted");
+      last = from;
       map.set(key, this.item(depth - 1));
     }
     return map;
+  }
+
+  /**
+   * Whether the item at `a` is bytewise before the one at `b`, which has just been read: that is their
+   * order (§4.2.1), and none is the beginning of another.
+   */
+  #isBefore(a: number, b: number): boolean {
+    const bytes = this.#bytes;
+    for (; b < this.at; a++, b++) if (bytes[a] !== bytes[b]) return bytes[a]! < bytes[b]!;
+    return false;
   }
 
   /** Text or an integer, which is looked at first: keys that hold maps would nest without end. */
@@ -102,13 +113,11 @@ class Decoder {
   #argument(short: number): number {
     if (short < 24) return short;
     if (short > 27) throw malformed("a length is indefinite");
-    const width = 1 << (short - 24);
-    const [least, from] = [[24, 0x100, 0x1_0000, 0x1_0000_0000][short - 24]!, this.at];
-    this.at += width;
-    if (this.at > this.#bytes.length) throw malformed("it ends too early");
     let value = 0;
-    for (let i = from; i < this.at; i++) value = value * 256 + this.#bytes[i]!;
-    if (value < least) throw malformed("a head is not in its shortest form");
+    for (let i = this.#skip(1 << (short - 24)); i < this.at; i++) {
+      value = value * 256 + this.#bytes[i]!;
+    }
+    if (value < leastOf[short - 24]!) throw malformed("a head is not in its shortest form");
     if (value > Number.MAX_SAFE_INTEGER) throw malformed("an integer is out of range");
     return value;
   }
@@ -119,11 +128,12 @@ class Decoder {
     return byte;
   }
 
-  #take(length: number): Uint8Array {
+  /** Goes on by so many bytes. @returns where they begin */
+  #skip(length: number): number {
     const from = this.at;
     this.at += length;
     if (this.at > this.#bytes.length) throw malformed("it ends too early");
-    return this.#bytes.subarray(from, this.at);
+    return from;
   }
 }
 
@@ -134,16 +144,10 @@ function simple(lead: number): Cbor {
   throw malformed("floats and other simple values are not expected");
 }
 
-/** Bytewise, which for two encoded items is their order (§4.2.1). */
-function isBefore(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < a.length && i < b.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]!;
-  return a.length < b.length;
-}
-
 /** Strict UTF-8 (RFC 3629): not every engine has a TextDecoder. */
-function text(bytes: Uint8Array): string {
+function text(bytes: Uint8Array, from: number, to: number): string {
   let result = "";
-  for (let i = 0; i < bytes.length;) {
+  for (let i = from; i < to;) {
     const lead = bytes[i++]!;
     if (lead < 0x80) {
       result += String.fromCharCode(lead);
@@ -153,7 +157,7 @@ function text(bytes: Uint8Array): string {
     const least = [0x80, 0x800, 0x1_0000][more - 1]!;
     let point = lead & (0x3f >> more);
     for (let k = 0; k < more; k++) {
-      const next = bytes[i++] ?? 0;
+      const next = i < to ? bytes[i++]! : 0;
       if (next >> 6 !== 2) throw malformed("text is not UTF-8");
       point = point << 6 | next & 0x3f;
     }

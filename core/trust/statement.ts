@@ -91,16 +91,18 @@ export class StatementVerifier<A extends Algorithm = "Ed25519"> {
   }
 
   /**
-   * As `open`, where something else checks the signature: another thread, many at a time.
+   * As `open`, where something else checks the signature: another thread, many at a time. What is
+   * wrong with all but the signature is thrown at once.
    * @throws StatementError, or what `check` throws
    */
-  async openBy(
+  openBy(
     check: (key: Verifier<A>, message: Uint8Array, signature: Uint8Array) => Promise<boolean>,
     statement: Uint8Array,
   ): Promise<Uint8Array> {
     const parts = this.#split(statement);
     const message = this.#signedBytes(parts.payload);
-    return this.#payloadOf(parts, await check(this.#key, message, parts.signature));
+    return check(this.#key, message, parts.signature)
+      .then((verified) => this.#payloadOf(parts, verified));
   }
 
   #split(statement: Uint8Array): Sign1 {

@@ -50,13 +50,13 @@ export function encodeBatch({ meter, register, readings }: Batch): Uint8Array {
 
 /** Bounds of what a number can be at all; whether it is plausible is the fog's to say. */
 const bounds = [
-  [0, Number.MAX_SAFE_INTEGER], // seq
-  [0, 2 ** 48], // t
-  [0, 2 ** 50], // energy_Wh
-  [-(2 ** 40), 2 ** 40], // power_W
-  [0, 2 ** 40], // voltage_mV
-  [0, 15], // flags
-] as const;
+  { min: 0, max: Number.MAX_SAFE_INTEGER }, // seq
+  { min: 0, max: 2 ** 48 }, // t
+  { min: 0, max: 2 ** 50 }, // energy_Wh
+  { min: -(2 ** 40), max: 2 ** 40 }, // power_W
+  { min: 0, max: 2 ** 40 }, // voltage_mV
+  { min: 0, max: 15 }, // flags
+];
 
 /** @throws BatchError "malformed" */
 export function decodeBatch(payload: Uint8Array): Batch {
@@ -77,18 +77,19 @@ export function decodeBatch(payload: Uint8Array): Batch {
 function decodeReading(item: Cbor): Reading {
   if (!Array.isArray(item) || item.length !== bounds.length) throw malformed();
   for (let i = 0; i < bounds.length; i++) {
-    const [min, max] = bounds[i]!;
     const value = item[i];
+    const { min, max } = bounds[i]!;
     if (!Number.isInteger(value) || value < min || value > max) throw malformed();
   }
-  const [seq, t, energy_Wh, power_W, voltage_mV, flags] = item as number[];
+  // by position: taking an array apart with a pattern makes an object per element
+  const numbers = item as number[];
   return {
-    seq: seq!,
-    t: t!,
-    energy_Wh: energy_Wh!,
-    power_W: power_W!,
-    voltage_mV: voltage_mV!,
-    flags: flags!,
+    seq: numbers[0]!,
+    t: numbers[1]!,
+    energy_Wh: numbers[2]!,
+    power_W: numbers[3]!,
+    voltage_mV: numbers[4]!,
+    flags: numbers[5]!,
   };
 }
 

@@ -106,8 +106,8 @@ async function prunedOf(
   pruned: PrunedReadings,
 ): Promise<ReadonlySet<string>> {
   let asked: [number, number][] | undefined;
-  for (const [register, seq] of rows) {
-    if (pruned.mayHold(register, seq)) (asked ??= []).push([register, seq]);
+  for (const row of rows) {
+    if (pruned.mayHold(row[0], row[1])) (asked ??= []).push([row[0], row[1]]);
   }
   return asked === undefined ? none : await pruned.held(tx, asked);
 }
@@ -208,7 +208,8 @@ async function markWindows(
 ): Promise<void> {
   const windows = new Set<number>();
   const late: [register: number, seq: number][] = [];
-  for (const [register, seq, , , , , , window] of rows) {
+  for (const row of rows) {
+    const register = row[0], seq = row[1], window = row[7]; // a pattern would make nine objects
     if (window === null) continue;
     windows.add(window);
     if (seq < (newest.get(register) ?? -1)) late.push([register, seq]);

@@ -56,7 +56,7 @@ export async function openTestStore(
     return db;
   };
   const audit = auditOf("fog-aggregator", () => now);
-  const history = historyOf({ audit, suite, site: parseId("fog-1") }, { readings: true });
+  const history = historyOf({ audit, site: parseId("fog-1") }, { readings: true });
   const reopen = (window = minute) =>
     openStore({ db, clock }, { window, horizon, pruned, history });
   let db = await open();

@@ -86,7 +86,7 @@ Deno.test("a group that comes to nothing leaves nothing in the log", async () =>
 Deno.test("historyOf() leaves batches out where the site does not want them", async () => {
   await withStore(async ({ db }) => {
     const audit = auditOf("fog-aggregator", () => noon);
-    const history = historyOf({ audit, suite, site: parseId("fog-1") }, { readings: false });
+    const history = historyOf({ audit, site: parseId("fog-1") }, { readings: false });
     await db.write((tx) => history.batchesStored(tx, [batch([reading(1)]).statement]));
     assert.deepEqual(await loggedBatches(db), []);
   });

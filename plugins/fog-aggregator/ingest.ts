@@ -4,6 +4,7 @@
  * measured now goes before what was measured long ago, which still gets its share; and meters take
  * turns.
  */
+import { setImmediate } from "node:timers";
 import { CodedError } from "../../core/base/errors.ts";
 import type { Batch, ReadingRefusal, Receipt } from "../../core/wire/reading.ts";
 import { type Entry, FairQueue } from "./_fair_queue.ts";
@@ -33,6 +34,8 @@ const groupWeight = 8_192;
 const backlogShare = 1 / 4;
 /** Waiting at the most, in each of the two queues. */
 const waitingWeight = 262_144;
+/** Answers in one turn of the event loop. */
+const answersPerTurn = 64;
 
 export class Ingest {
   readonly #store: Pick<Store, "insert" | "admits">;
@@ -90,15 +93,7 @@ export class Ingest {
           group = this.#group();
           return group.map(({ batch }) => batch);
         });
-        for (let i = 0; i < group.length; i++) {
-          const { refused, resolve } = group[i]!;
-          const receipt = receipts[i]!;
-          resolve(
-            refused.length === 0
-              ? receipt
-              : { ...receipt, refused: [...refused, ...receipt.refused] },
-          );
-        }
+        void answer(group, receipts);
       } catch (error) {
         // without a transaction there will be none for the others either
         if (group.length === 0) group = this.#all();
@@ -123,6 +118,22 @@ export class Ingest {
       for (let next; (next = queue.take(Infinity)) !== null;) all.push(next);
     }
     return all;
+  }
+}
+
+/**
+ * Tells a few at a time: what an answer sets off, up to opening the meter's next batch, comes before
+ * anything else has its turn, and meanwhile the threads that check signatures and write to disk would
+ * run out of work.
+ */
+async function answer(group: readonly Waiting[], receipts: readonly Receipt[]): Promise<void> {
+  for (let i = 0; i < group.length; i++) {
+    if (i > 0 && i % answersPerTurn === 0) await new Promise((turn) => setImmediate(turn));
+    const { refused, resolve } = group[i]!;
+    const receipt = receipts[i]!;
+    resolve(
+      refused.length === 0 ? receipt : { ...receipt, refused: [...refused, ...receipt.refused] },
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 /** Group commit: what cannot be stored is not acknowledged, and what follows is. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { sql } from "drizzle-orm";
 import type { Reading } from "../../core/wire/reading.ts";
 import { batch, count, minute, noon, reading, withStore } from "./_test_store.ts";
@@ -162,6 +163,20 @@ Deno.test("Ingest.store() lets meters take turns within a group", async () => {
   open();
   await stored;
   assert.deepEqual(groups[0]!.slice(0, 3).map(({ meter }) => meter), ["busy", "m-0", "m-1"]);
+});
+
+Deno.test("Ingest.store() answers a large group a few at a time, and others have their turn", async () => {
+  const { store, groups, open } = fakeStore();
+  const ingest = new Ingest(store, live);
+  let answered = 0;
+  const stored = batches(500, { t: noon }).map((b) => ingest.store(b).then(() => answered++));
+  open();
+  while (answered < stored.length) {
+    const before = answered;
+    await new Promise((turn) => setImmediate(turn));
+    assert.ok(answered - before <= 64, `${answered - before} in one turn`);
+  }
+  assert.equal(groups.length, 1);
 });
 
 Deno.test("Ingest.block() refuses with the reason until it is over", async () => {

@@ -41,7 +41,7 @@ export function receiveBatch(
   parts: Parts,
 ): Handler {
   const { clock, ingest, waiting, limits, tell } = parts;
-  const check: Verification["verify"] = (...signature) => verification.verify(...signature);
+  const check: Verification["verify"] = verification.verify.bind(verification);
   const verifiers = new WeakMap<Peer, StatementVerifier>();
   const usual = new Map<number, Uint8Array>();
 
@@ -55,9 +55,9 @@ export function receiveBatch(
       throw new Refusal("wrong_meter", "Cannot take the batch: it is of another meter");
     }
     hear(batch);
-    const receipt = clock.doubt === null
-      ? await taken(batch, statement)
-      : await kept(batch, statement);
+    if (clock.doubt !== null) return encoded(await kept(batch, statement));
+    const receipt = await taken(batch, statement);
+    tell(batch.meter, receipt);
     return encoded(receipt);
   };
 
@@ -67,7 +67,7 @@ export function receiveBatch(
     if ((last.flags & Flag.clockUnset) === 0) clock.hear(meter, last.t);
   }
 
-  async function taken(batch: Batch, statement: Uint8Array): Promise<Receipt> {
+  function taken(batch: Batch, statement: Uint8Array): Receipt | Promise<Receipt> {
     const now = clock.now();
     const readings: Reading[] = [];
     const refused: { seq: number; reason: ReadingRefusal }[] = [];
@@ -76,11 +76,8 @@ export function receiveBatch(
       if (reason !== null) refused.push({ seq: reading.seq, reason });
       else readings.push(reading.flags & Flag.clockUnset ? { ...reading, t: now } : reading);
     }
-    const receipt: Receipt = readings.length === 0
-      ? { accepted: 0, duplicates: 0, refused }
-      : await ingest.store({ ...batch, readings, statement, receivedAt: now }, refused);
-    tell(batch.meter, receipt);
-    return receipt;
+    if (readings.length === 0) return { accepted: 0, duplicates: 0, refused };
+    return ingest.store({ ...batch, readings, statement, receivedAt: now }, refused);
   }
 
   /** Nobody knows yet which are new and which are from the future. */

@@ -8,6 +8,7 @@ import { equalBytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { CodedError, messageOf } from "../../base/errors.ts";
 import type { Id } from "../../base/id.ts";
+import type { MaybePromise } from "../../trust/crypto.ts";
 import {
   Answerer,
   type AnswererOptions,
@@ -167,28 +168,29 @@ export class Responder {
     this.#asking?.close();
   }
 
-  async #follow(step: Step<Peer, Answer>): Promise<Uint8Array | null> {
+  /** Not async, as much as possible here: what every call passes through is kept for each that waits. */
+  #follow(step: Step<Peer, Answer>): MaybePromise<Uint8Array | null> {
     switch (step.step) {
       case "reply":
         return step.frame;
       case "silence":
         return null;
       case "again":
-        return await this.#repeat(step.answer);
+        return this.#repeat(step.answer);
       case "knock":
-        return await this.#follow(await this.#admit(step.knock));
+        return this.#admit(step.knock).then((next) => this.#follow(next));
       case "applicant":
-        return await this.#letWait(step);
+        return this.#letWait(step);
       case "message": {
         const { live, seq } = step;
         const message = decodeMessage(step.plaintext);
         if (message.kind !== "enrol") this.#heard(live);
         if (message.kind === "rpc" && this.#asking !== undefined) {
-          return await this.#takeRpc(this.#asking, { live, seq, body: message.body });
+          return this.#takeRpc(this.#asking, { live, seq, body: message.body });
         }
         const answer = this.#answer(live, seq, message);
         this.#answerer.remember(live, seq, answer);
-        return await answer;
+        return answer;
       }
     }
   }
@@ -281,12 +283,12 @@ export class Responder {
     return live.session.seal(encodeMessage(reply));
   }
 
-  async #call({ peer }: Session, body: Uint8Array): Promise<Uint8Array> {
+  #call({ peer }: Session, body: Uint8Array): Promise<Uint8Array> {
     if (peer === null) throw pending();
     if (!isEnrolled(peer)) {
       throw new Refusal("not_enrolled", "Cannot take the call: the peer has not enrolled");
     }
-    return await this.#options.handler(body, peer);
+    return this.#options.handler(body, peer);
   }
 
   #sessionOf(device: Id): Session | undefined {

@@ -49,12 +49,14 @@ export function encodeMessage(message: Message): Uint8Array {
   }
   if (message.kind === "call") return concat(Uint8Array.of(1), message.body);
   if (message.kind === "enrol") return concat(Uint8Array.of(4), message.body);
-  const head = new Uint8Array(9);
-  head[0] = message.kind === "answer" ? 2 : 3;
-  const view = viewOf(head);
-  view.setUint32(1, Math.floor(message.to / 2 ** 32));
-  view.setUint32(5, message.to >>> 0);
-  return concat(head, message.kind === "answer" ? message.body : utf8(message.code));
+  const isAnswer = message.kind === "answer";
+  const body = isAnswer ? message.body : utf8(message.code);
+  const bytes = new Uint8Array(9 + body.length);
+  bytes[0] = isAnswer ? 2 : 3;
+  // byte by byte, as in a frame's header
+  for (let at = 8, to = message.to; at > 0; at--, to = Math.floor(to / 256)) bytes[at] = to;
+  bytes.set(body, 9);
+  return bytes;
 }
 
 /** Seals a message; its answer will name the number. */
