@@ -15,14 +15,27 @@ import { type BrokerKind, brokerKinds, isMissing, startSiteAt } from "../e2e/bro
 import { type Bench, type BenchOptions, type Figure, percentile } from "./figure.ts";
 
 export const rpcBenches: Readonly<Record<string, Bench>> = Object.fromEntries(
-  brokerKinds.flatMap((kind): [string, Bench][] => {
+  brokerKinds.flatMap((kind) => {
     const behind = kind === "embedded" ? "" : `.${kind === "mosquitto" ? kind : "nats"}`;
     return [
-      [`rpc.call_p99_ms${behind}`, (options) => calls(`rpc.call_p99_ms${behind}`, kind, options)],
-      [`rpc.storm500_s${behind}`, (options) => storm(`rpc.storm500_s${behind}`, kind, options)],
+      at(kind, `rpc.call_p99_ms${behind}`, calls),
+      at(kind, `rpc.storm500_s${behind}`, storm),
     ];
   }),
 );
+
+/** The bench of this name, where there is such a broker. */
+function at(
+  kind: BrokerKind,
+  name: string,
+  measure: (kind: BrokerKind, options: BenchOptions) => Promise<Omit<Figure, "name">>,
+): [string, Bench] {
+  return [name, async (options) => {
+    if (!isMissing(kind)) return { name, ...await measure(kind, options) };
+    options.note(`not measured: there is no ${kind} here`);
+    return null;
+  }];
+}
 
 /** All devices are on this machine, which in the street they are not. */
 const tables = `mqtt.max_clients_per_address = 1000
@@ -76,12 +89,9 @@ async function openFleet(kind: BrokerKind, count: number): Promise<Fleet> {
  * the same rate, from sending to the broker's acknowledgement.
  */
 async function calls(
-  name: string,
   kind: BrokerKind,
-  options: BenchOptions,
-): Promise<Figure | null> {
-  const { quick, note } = options;
-  if (isMissing(kind)) return missing(kind, note);
+  { quick, note }: BenchOptions,
+): Promise<Omit<Figure, "name">> {
   const [devices, seconds] = quick ? [20, 2] : [200, 20];
   await using fleet = await openFleet(kind, devices);
   await using probes = await openProbes(fleet.broker, devices);
@@ -97,17 +107,14 @@ async function calls(
   note(
     `median ${median} ms of ${whole.length} calls, longest ${percentile(whole, 1).toFixed(1)} ms`,
   );
-  return { name, value, unit: "ms", floor, ratio: value / floor };
+  return { value, unit: "ms", floor, ratio: value / floor };
 }
 
 /** Seconds from the power cut of all devices until the last of them has its first call answered. */
 async function storm(
-  name: string,
   kind: BrokerKind,
-  options: BenchOptions,
-): Promise<Figure | null> {
-  const { quick, note } = options;
-  if (isMissing(kind)) return missing(kind, note);
+  { quick, note }: BenchOptions,
+): Promise<Omit<Figure, "name">> {
   const devices = quick ? 50 : 500;
   await using fleet = await openFleet(kind, devices);
   const times: number[] = [];
@@ -120,7 +127,7 @@ async function storm(
   const authorized = await fleet.authorized();
   if (authorized !== devices) throw new Error(`${authorized} of ${devices} devices are authorized`);
   note(`${devices} devices, half of them within ${percentile(times, 0.5).toFixed(2)} s`);
-  return { name, value: Math.max(...times), unit: "s" };
+  return { value: Math.max(...times), unit: "s" };
 }
 
 /** Clients of the broker that are no devices of the site: it drops what they say. */
@@ -156,9 +163,4 @@ async function everyone(
   }
   await Promise.all(running);
   return times;
-}
-
-function missing(kind: BrokerKind, note: (text: string) => void): null {
-  note(`not measured: there is no ${kind} here`);
-  return null;
 }
